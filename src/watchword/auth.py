@@ -1,0 +1,321 @@
+"""The composition root: from settings to a working whole. Puts together, decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from watchword.core.access_token import LEEWAY, AccessTokens, Verifier
+from watchword.core.keys import KeyRing
+from watchword.core.refresh_token import RefreshTokens
+from watchword.core.revocation import Revocations
+from watchword.core.session import End, Lifetimes, Principal, Session
+from watchword.core.user import Status, User
+from watchword.drivers.clock import SystemClock
+from watchword.drivers.feed import Feed, Hints, NoHints
+from watchword.drivers.hasher import Argon2Hasher
+from watchword.errors import SettingsError, Unavailable
+from watchword.events import Event
+from watchword.features.password.rules import acceptable
+from watchword.flows import end as ending
+from watchword.flows import users as user_flows
+from watchword.flows.live import demand, load_live
+from watchword.flows.sweep import sweep
+from watchword.http.gate import Gate
+from watchword.http.guard import SCOPE_KEY, Guard
+from watchword.http.problem import ASGIApp
+from watchword.http.site import Site
+from watchword.ports import Claims, Clock, EventSink, Hasher, Store, World
+from watchword.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watchword.http.problem import Scope
+
+SWEEP_SECONDS = 3600.0
+SKEW = timedelta(seconds=60)
+"""How far the clocks of our machines may be apart without a revocation being forgotten too early."""
+
+log = logging.getLogger("watchword")
+event_log = logging.getLogger("watchword.events")
+
+
+class Watchword:
+    """Everything of one configuration: `Watchword()` reads `WATCHWORD_*` from the environment.
+
+    `store`, `hasher` and `clock` replace a port; `claims` adds an app's own claims to access tokens; `on_event` takes
+    each `Event` besides the log. Raises SettingsError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        store: Store | None = None,
+        hasher: Hasher | None = None,
+        clock: Clock | None = None,
+        claims: Claims | None = None,
+        on_event: EventSink | None = None,
+    ) -> None:
+        settings = settings or Settings.from_env()
+        if not settings.secret:
+            raise SettingsError("WATCHWORD_SECRET is missing: `watchword secret` makes one")
+        clock = clock or SystemClock()
+        ring = KeyRing([secret.encode() for secret in settings.secret])
+        revocations = Revocations(keep=_micros(settings.access_ttl + timedelta(seconds=LEEWAY) + SKEW))
+        access_tokens = AccessTokens(
+            ring,
+            algorithm=settings.algorithm,
+            issuer=settings.url,
+            lifetime=settings.access_ttl // timedelta(seconds=1),
+            rsa_pem=settings.rsa_key.encode() or None,
+        )
+        self.settings = settings
+        self.world = World(
+            store=store or _open(settings, clock),
+            hasher=hasher or Argon2Hasher(threads=settings.hash_threads),
+            clock=clock,
+            access_tokens=access_tokens,
+            refresh_tokens=RefreshTokens(ring),
+            verifier=Verifier(access_tokens, revocations),
+            revocations=revocations,
+            lives=Lifetimes(
+                access=_micros(settings.access_ttl),
+                idle=_micros(settings.refresh_ttl),
+                whole=_micros(settings.session_max),
+                window=_micros(settings.rotation_window),
+            ),
+            emit=_Events(on_event),
+            claims=claims,
+        )
+        self.site = Site.build(settings, self.world)
+        self.users = Users(self.world, settings)
+        self.sessions = Sessions(self.world)
+        self._app: ASGIApp | None = None
+
+    @property
+    def app(self) -> ASGIApp:
+        """The ASGI app of our own routes, `prefix` in their paths; it authenticates by itself."""
+        if self._app is None:
+            from watchword import __version__
+            from watchword.features.password import routes as password
+            from watchword.features.service import routes as service
+            from watchword.features.sessions import routes as sessions
+            from watchword.routing.app import build
+
+            features = [sessions, password, service]
+            if self.settings.pages:
+                from watchword.pages import routes as pages
+
+                features.append(pages)
+            routers = [feature.router(self.site) for feature in features]
+            app = build(routers, docs=self.site.docs, prefix=self.settings.prefix, version=__version__)
+            self._app = Gate(app, self.settings, self.site.authenticator, docs=self.site.docs)
+        return self._app
+
+    def guard(self, app: ASGIApp, is_public: Callable[[Scope], bool]) -> Guard:
+        """`app` behind the guard; `is_public` tells of a scope whether its endpoint is open to anybody."""
+        return Guard(
+            app,
+            authenticator=self.site.authenticator,
+            revocations=self.world.revocations,
+            clock=self.world.clock,
+            ask=lambda principal: load_live(self.world, principal),
+            is_public=is_public,
+            docs=self.site.docs,
+            owner=self,
+        )
+
+    def authenticate(
+        self, headers: Iterable[tuple[bytes, bytes]], *, method: str = "GET"
+    ) -> Principal | None:
+        """Whom raw ASGI headers speak for, with no I/O; None when they bring no token.
+
+        Raises InvalidToken, TokenExpired, SessionEnded, BadRequest, CsrfRejected (a cookie and an unsafe method).
+        """
+        return self.site.authenticator.principal(
+            {"headers": list(headers), "method": method}, self.world.clock.now()
+        )
+
+    @staticmethod
+    def principal(request: Any) -> Principal | None:
+        """The principal of a guarded Starlette request or connection: the fast way. None on public endpoints."""
+        principal: Principal | None = request.scope.get(SCOPE_KEY)
+        return principal
+
+    async def demand(
+        self,
+        principal: Principal,
+        *,
+        fresh: timedelta | None = None,
+        live: bool = False,
+        role: str | None = None,
+    ) -> None:
+        """What `require` of the frameworks asks of a principal. Raises Forbidden, ReauthenticationRequired, …"""
+        seconds = None if fresh is None else int(fresh.total_seconds())
+        await demand(self.world, principal, fresh=seconds, live=live, role=role)
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Runs the loops: revocations are followed and old rows swept while inside. The store is closed at the end.
+
+        Raises StaleSchemaError and Unavailable when the database cannot be worked with.
+        """
+        if not self.settings.rotation_window:
+            log.warning("rotation_window is 0: two tabs that refresh at once are signed out")
+        elif self.settings.rotation_window < timedelta(seconds=5):
+            log.warning("rotation_window is under 5s: slow networks may sign people out")
+        feed = Feed(self.world, _hints(self.world.store))
+        loops: list[asyncio.Task[None]] = []
+        try:
+            await self.world.store.check()
+            await feed.load()
+            loops += [asyncio.create_task(feed.follow()), asyncio.create_task(_sweep_hourly(self.world))]
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of threads and connections. For scripts that do not run `lifespan`."""
+        for part in (self.world.store, self.world.hasher):
+            close = getattr(part, "close", None)
+            if close is not None and (waiting := close()) is not None:
+                await waiting
+
+
+class Users:
+    """`auth.users`: what an app or a script does with users. Logins are emails, usernames or ids."""
+
+    def __init__(self, world: World, settings: Settings) -> None:
+        self._world = world
+        self._settings = settings
+
+    async def create(
+        self,
+        email: str,
+        password: str | None = None,
+        *,
+        username: str | None = None,
+        roles: Sequence[str] = (),
+    ) -> User:
+        """An active, verified user. Raises InvalidRequest, AlreadyExists."""
+        digest = None if password is None else await self._digest(password, email, username)
+        return await user_flows.create(self._world, email, digest, username=username, roles=roles)
+
+    async def get(self, login: str) -> User:
+        """Raises NotFound."""
+        return await user_flows.find(self._world, login)
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[User]:
+        """In the order of creation, beginning behind the id `after`."""
+        return await self._world.store.list_users(after=after, limit=limit)
+
+    async def set_password(self, login: str, password: str) -> None:
+        """Ends all sessions. Raises NotFound, InvalidRequest."""
+        user = await self.get(login)
+        digest = await self._digest(password, user.email, user.username)
+        await user_flows.set_password(self._world, user, digest)
+
+    async def enable(self, login: str) -> None:
+        """Raises NotFound."""
+        await user_flows.set_status(self._world, await self.get(login), Status.ACTIVE)
+
+    async def disable(self, login: str) -> None:
+        """Ends all sessions. Raises NotFound."""
+        await user_flows.set_status(self._world, await self.get(login), Status.DISABLED)
+
+    async def set_roles(self, login: str, roles: Sequence[str]) -> None:
+        """Access tokens that name the old roles stop counting. Raises NotFound, InvalidRequest."""
+        await user_flows.set_roles(self._world, await self.get(login), roles)
+
+    async def delete(self, login: str) -> None:
+        """Ends all sessions and forgets the user. Raises NotFound."""
+        await user_flows.delete(self._world, await self.get(login))
+
+    async def _digest(self, password: str, *own: str | None) -> str:
+        return await self._world.hasher.hash(acceptable(password, context=[*own, self._settings.url]))
+
+
+class Sessions:
+    """`auth.sessions`: the live sessions of a user, and ending them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list(self, login: str) -> Sequence[Session]:
+        """Newest first. Raises NotFound."""
+        user = await user_flows.find(self._world, login)
+        return await self._world.store.list_sessions(user.id, now=self._world.clock.now())
+
+    async def revoke(self, sid: str) -> bool:
+        """End one session; False when there is none such or it has ended before."""
+        now = self._world.clock.now()
+        loaded = await self._world.store.load_session(sid)
+        ended = await self._world.store.end_session(sid, End.REVOKED, now=now)
+        if loaded is None or ended is None:
+            return False
+        ending.tell(self._world, [ended], user_id=loaded.user.id, reason=End.REVOKED, now=now)
+        return True
+
+    async def revoke_all(self, login: str) -> int:
+        """End all sessions of a user; returns how many. Raises NotFound."""
+        user = await user_flows.find(self._world, login)
+        now = self._world.clock.now()
+        ended = await self._world.store.end_sessions(user.id, End.REVOKED, now=now)
+        ending.tell(self._world, ended, user_id=user.id, reason=End.REVOKED, now=now)
+        return len(ended)
+
+
+class _Events:
+    """Logs every event, then hands it to the app's own sink; a sink that fails is logged and does no harm."""
+
+    def __init__(self, sink: EventSink | None) -> None:
+        self._sink = sink
+
+    def __call__(self, event: Event) -> None:
+        event_log.info("%s", event.name, extra={"event": event})
+        if self._sink is not None:
+            try:
+                self._sink(event)
+            except Exception:
+                log.exception("on_event failed for %s", event.name)
+
+
+def _open(settings: Settings, clock: Clock) -> Store:
+    if settings.database_url.startswith("memory:"):
+        from watchword.storage.memory import MemoryStore
+
+        return MemoryStore(clock)
+    from watchword.storage.sql import open_store
+
+    return open_store(settings.database_url, clock, synchronous=settings.synchronous)
+
+
+def _hints(store: Store) -> Hints:
+    data_version = getattr(store, "data_version", None)
+    if data_version is None:
+        return NoHints()
+    from watchword.drivers.feed import DataVersionHints
+
+    return DataVersionHints(data_version)
+
+
+async def _sweep_hourly(world: World) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await sweep(world)
+        except Unavailable as error:
+            log.warning("could not sweep: %s", error)
+
+
+def _micros(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)

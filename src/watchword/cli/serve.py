@@ -1,0 +1,67 @@
+"""`watchword serve`: the standalone app, for production. Refuses before it listens."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+
+import click
+
+from watchword.cli import listen
+from watchword.cli.opened import administer
+from watchword.settings import ENV_PREFIX, LOOPBACK, Settings, check_production
+
+THREADS = f"{ENV_PREFIX}HASH_THREADS"
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes.")
+def serve(host: str, port: int, workers: int) -> None:
+    """Serve for production, behind a proxy that speaks https."""
+    settings = Settings.from_env()
+    check_production(settings)
+    administer(_nothing, settings=settings)
+    listener = listen.bind(host, port)
+    for advice in exposure(settings, host):
+        click.echo(f"watchword: {advice}", err=True)
+    if workers > 1 and THREADS not in os.environ:
+        from watchword.drivers.hasher import available_cores
+
+        # The workers share the cores: as many hashing threads in each would only fight over them.
+        os.environ[THREADS] = str(max(1, available_cores() // workers))
+    shown = f"[{host}]" if ":" in host else host
+
+    def ready() -> None:
+        port = listener.getsockname()[1]
+        click.echo(f"serving {settings.url} on http://{shown}:{port}, workers: {workers}")
+
+    listen.run("watchword.server.app:create_app", listener, ready=ready, workers=workers)
+
+
+def exposure(settings: Settings, host: str | None = None) -> list[str]:
+    """What works, and is hardly what was wanted, about how the server is reached."""
+    found = []
+    if host is not None and settings.loopback and not _local(host):
+        found.append(
+            f"{host} can be reached from other machines, but WATCHWORD_URL is {settings.url}: "
+            "set it to the address that browsers use"
+        )
+    if settings.https and not settings.trusted_proxies:
+        found.append(
+            "WATCHWORD_URL is https, so a proxy is in front, but WATCHWORD_TRUSTED_PROXIES is empty: "
+            "every client seems to have the proxy's address"
+        )
+    return found
+
+
+def _local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in LOOPBACK
+
+
+async def _nothing(_: object) -> None:
+    """That the database is there and its tables are right was seen on the way."""

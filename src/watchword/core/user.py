@@ -1,0 +1,103 @@
+"""The user record and what its fields may hold: canonical logins, statuses, role names.
+
+Pure: text in, text or a `FieldError` out. Nothing about passwords (features/password/rules) or storage.
+Sources: ASVS 5.0 1.1.1, 8.2.3; RFC 5321 §4.5.3 for lengths.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+from email_validator import EmailNotValidError, validate_email
+
+from watchword.errors import FieldError, InvalidRequest
+
+MAX_LOGIN = 320
+_USERNAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?", re.ASCII)
+_ROLE = re.compile(r"[a-z0-9][a-z0-9:._-]{0,62}", re.ASCII)
+
+
+class Status(StrEnum):
+    """What a user may do: `active` signs in; `disabled` and `unverified` do not."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Our row of a person. `tokens_from`: access tokens issued before this second are refused. `created_at` in µs."""
+
+    id: str
+    email: str
+    email_verified: bool
+    username: str | None
+    digest: str | None
+    status: Status
+    roles: tuple[str, ...]
+    tokens_from: int
+    created_at: int
+
+    def __repr__(self) -> str:
+        return f"User(id={self.id!r}, status={self.status.value!r})"  # neither address nor digest: reprs reach logs
+
+
+def canonical_email(text: str, *, field: str = "email") -> str:
+    """The one form of an address that is stored and compared. Raises InvalidRequest.
+
+    Length is checked before any Unicode work (normalising long text is slow), the domain is lower case and
+    IDNA-decoded, the local part case-folded: two people whose addresses differ in case alone do not exist in
+    practice, two accounts of one person do.
+    """
+    if len(text) > MAX_LOGIN:
+        raise _invalid(field, "too_long", f"At most {MAX_LOGIN} characters.")
+    try:
+        return validate_email(text, check_deliverability=False).normalized.lower()
+    except EmailNotValidError as error:
+        raise _invalid(field, "invalid_email", str(error)) from None
+
+
+def canonical_username(text: str, *, field: str = "username") -> str:
+    """Lower-case ASCII letters, digits, dots, dashes and underscores, 1 to 64. Raises InvalidRequest.
+
+    ASCII alone, so that no two names look alike; no @, so that a username is never taken for an address.
+    """
+    name = text[: MAX_LOGIN + 1].lower()
+    if not _USERNAME.fullmatch(name):
+        raise _invalid(
+            field,
+            "invalid_username",
+            "1 to 64 of a-z, 0-9, dot, dash and underscore, with a letter or digit at both ends.",
+        )
+    return name
+
+
+def canonical_login(text: str) -> str:
+    """What to look a login up by, from whatever somebody typed. Never raises: a malformed login is an unknown one."""
+    if len(text) > MAX_LOGIN:
+        return ""
+    try:
+        return canonical_email(text) if "@" in text else canonical_username(text)
+    except InvalidRequest:
+        return ""
+
+
+def canonical_roles(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Sorted, each once. Raises InvalidRequest for a name that is no role."""
+    for name in names:
+        if not _ROLE.fullmatch(name):
+            raise _invalid("roles", "invalid_role", f"{_shown(name)} is no role: a-z, 0-9, : . _ and - only.")
+    return tuple(sorted(set(names)))
+
+
+def _shown(text: str) -> str:
+    printable = "".join(c for c in text[:40] if unicodedata.category(c)[0] != "C")
+    return f"“{printable}”"
+
+
+def _invalid(field: str, code: str, message: str) -> InvalidRequest:
+    return InvalidRequest(errors=(FieldError(field, code, message),))

@@ -1,0 +1,34 @@
+"""Facts: what happened, told after it was written. No behaviour, no secret, nothing that is not yet true.
+
+A flow that has written its outcome returns or emits these; whoever keeps or counts them is a port.
+Source: ASVS 5.0 16.1.1, 16.2.1, 16.3.1–16.3.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact. `at` is µs since 1970; `ip` is the client's address as the proxy rules resolved it."""
+
+    name: str
+    at: int
+    user_id: str | None = None
+    sid: str | None = None
+    ip: str | None = None
+    detail: str | None = None
+
+
+SIGNED_IN = "signed_in"
+SIGN_IN_FAILED = "sign_in_failed"
+SESSION_ENDED = "session_ended"
+SESSION_AHEAD = "session_ahead"
+REFRESH_REUSED = "refresh_reused"
+REAUTHENTICATED = "reauthenticated"
+USER_CREATED = "user_created"
+USER_DELETED = "user_deleted"
+STATUS_CHANGED = "status_changed"
+PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of a fact
+ROLES_CHANGED = "roles_changed"

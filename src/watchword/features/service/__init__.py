@@ -1,0 +1,1 @@
+"""What a deployment asks of us: health, public keys, the error page."""

@@ -1,0 +1,62 @@
+"""GET /health/live and /health/ready, /.well-known/jwks.json, and the page that explains error codes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+
+from watchword.errors import Unavailable, registry
+from watchword.http.site import Site
+from watchword.routing.answers import answers, reply
+
+_JWKS_CACHE = (b"cache-control", b"public, max-age=300")
+
+
+class Health(BaseModel):
+    """`ok`, or the answer is a problem."""
+
+    status: str
+
+
+class Jwks(BaseModel):
+    """Public keys (RFC 7517 §5); none with HS256."""
+
+    keys: list[dict[str, str]]
+
+
+def router(site: Site) -> APIRouter:
+    routes = APIRouter(tags=["service"])
+    prefix, world = site.settings.prefix, site.world
+
+    @routes.get(f"{prefix}/health/live", summary="Is the process alive?", response_model=Health)
+    async def live(request: Request) -> Response:
+        return reply({"status": "ok"})
+
+    @routes.get(
+        f"{prefix}/health/ready",
+        summary="May it get traffic?",
+        response_model=Health,
+        responses=answers(Unavailable),
+    )
+    async def ready(request: Request) -> Response:
+        if world.revocations.stale(world.clock.now()):
+            raise Unavailable("Revocations have not been read yet, or not for a while.", retry_after=1)
+        await world.store.check()
+        return reply({"status": "ok"})
+
+    @routes.get("/.well-known/jwks.json", summary="Public keys of access tokens", response_model=Jwks)
+    async def jwks(request: Request) -> Response:
+        return reply({"keys": [dict(key) for key in world.access_tokens.jwks()["keys"]]}, [_JWKS_CACHE])
+
+    @routes.get(f"{prefix}/errors", summary="What the error codes mean", response_class=HTMLResponse)
+    async def errors(request: Request) -> Response:
+        rows = "".join(
+            f'<dt id="{kind.code}"><code>{kind.code}</code> {kind.status}</dt><dd>{kind.title}</dd>'
+            for kind in registry()
+        )
+        return HTMLResponse(
+            f'<!doctype html><html lang="en"><title>Error codes</title><dl>{rows}</dl></html>'
+        )
+
+    return routes

@@ -1,0 +1,1 @@
+"""Sessions of the signed-in user: refresh, logout, the list of devices, me."""

@@ -1,0 +1,81 @@
+"""Ending sessions, by whoever may: the user, an administrator, a rule. Applied in this process at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from watchword import events
+from watchword.core import refresh_token
+from watchword.core.revocation import Revoked
+from watchword.core.session import End
+from watchword.errors import InvalidToken
+from watchword.events import Event
+from watchword.ports import LoadedSession, World
+
+
+async def log_out(world: World, *, refresh: str | None, access: bytes | None, ip: str) -> bool:
+    """End the session of a genuine refresh token, else of an access token with a right signature, expired or not.
+
+    False when there was nothing to end, which is no error.
+    """
+    loaded = await _holder(world, refresh, access)
+    if loaded is None:
+        return False
+    now = world.clock.now()
+    ended = await world.store.end_session(loaded.session.sid, End.LOGOUT, now=now)
+    tell(world, [ended] if ended else [], user_id=loaded.user.id, reason=End.LOGOUT, now=now, ip=ip)
+    return ended is not None
+
+
+async def log_out_everywhere(world: World, *, refresh: str | None, access: bytes | None, ip: str) -> int:
+    """End all sessions of the user whose session a token is of; how many.
+
+    Only for a session that is live: the token of one that has ended may be in anybody's hands.
+    """
+    loaded = await _holder(world, refresh, access)
+    if loaded is None or not loaded.session.live(loaded.user, loaded.now):
+        return 0
+    now = world.clock.now()
+    ended = await world.store.end_sessions(loaded.user.id, End.LOGOUT, now=now)
+    tell(world, ended, user_id=loaded.user.id, reason=End.LOGOUT, now=now, ip=ip)
+    return len(ended)
+
+
+async def genuine_session(world: World, token: str | None) -> LoadedSession | None:
+    """The session of a genuine refresh token, live or not; None for anything else."""
+    presented = refresh_token.read(token) if token else None
+    loaded = await world.store.load_session(presented.sid) if presented else None
+    if (
+        presented is None
+        or loaded is None
+        or not world.refresh_tokens.genuine(presented, loaded.session.seed)
+    ):
+        return None
+    return loaded
+
+
+def tell(
+    world: World, ended: Iterable[Revoked], *, user_id: str, reason: End, now: int, ip: str | None = None
+) -> None:
+    """Make ended sessions known: to this process's guards, and as events."""
+    rows = list(ended)
+    forget(world, rows)
+    for row in rows:
+        world.emit(Event(events.SESSION_ENDED, now, user_id, row.sid, ip, reason.value))
+
+
+def forget(world: World, ended: Iterable[Revoked]) -> None:
+    """Let this process's guards refuse the access tokens of ended sessions from now on."""
+    world.verifier.forget(world.revocations.add(ended))
+
+
+async def _holder(world: World, refresh: str | None, access: bytes | None) -> LoadedSession | None:
+    """The session that either token is of, the refresh token's first."""
+    loaded = await genuine_session(world, refresh)
+    if loaded is not None or access is None:
+        return loaded
+    try:
+        principal = world.access_tokens.verify(access, world.clock.now())
+    except InvalidToken:
+        return None
+    return await world.store.load_session(principal.sid)

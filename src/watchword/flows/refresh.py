@@ -1,0 +1,113 @@
+"""Refreshing: read the session, let `rotation.decide` judge, swap, answer; and proving again who one is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from watchword import events
+from watchword.core import refresh_token
+from watchword.core.rotation import MINTS, Kind, Lineage, branch, decide
+from watchword.core.session import MAX_USER_AGENT, Client, End, Session
+from watchword.errors import InvalidToken, Overloaded, RefreshReused, RefreshSuperseded, SessionEnded
+from watchword.events import Event
+from watchword.flows.end import forget
+from watchword.flows.grant import Grant, grant
+from watchword.ports import LoadedSession, World
+
+SWAPS = 16
+"""Lost compare-and-swaps after which a request gives up: far beyond what one session's clients can cause."""
+
+
+async def refresh(world: World, token: str, *, in_cookie: bool, client: Client) -> Grant:
+    """New tokens for a refresh token, as DESIGN §4.1's table says (RFC 9700 §4.14.2, ASVS 5.0 10.4.5).
+
+    Raises InvalidToken, SessionEnded, RefreshSuperseded, RefreshReused; Overloaded when the row keeps changing.
+    """
+    presented = refresh_token.read(token)
+    if presented is None:
+        raise InvalidToken
+    for _ in range(SWAPS):
+        loaded = await world.store.load_session(presented.sid)
+        if loaded is None or not _ours(world, loaded.session, presented, in_cookie=in_cookie):
+            raise InvalidToken
+        session, user, now = loaded.session, loaded.user, loaded.now
+        decision = decide(
+            session.lineage,
+            presented.generation,
+            context=client.context,
+            now=now,
+            window=world.lives.window,
+            live=session.live(user, now),
+            replaced_at=session.replaced_at,
+        )
+        match decision.kind:
+            case Kind.UNKNOWN:
+                raise InvalidToken
+            case Kind.ENDED:
+                raise SessionEnded
+            case Kind.SUPERSEDED:
+                raise RefreshSuperseded(retry_after=1)
+            case Kind.REUSE:
+                await _end_reused(world, session, now, client)
+                raise RefreshReused
+            case Kind.REPEAT:
+                if decision.lineage is not session.lineage:
+                    await world.store.record_crossing(session.sid, decision.lineage)
+                return grant(world, session, user, now=now)
+            case _:
+                after = _minted(world, session, decision.lineage, now, client)
+                if await world.store.swap_session(session, after):
+                    if decision.kind is Kind.AHEAD:
+                        detail = f"generation {presented.generation} after {session.lineage.newest}"
+                        world.emit(Event(events.SESSION_AHEAD, now, user.id, session.sid, client.ip, detail))
+                    return grant(world, after, user, now=now)
+    raise Overloaded(retry_after=1)
+
+
+async def reauthenticate(world: World, loaded: LoadedSession, *, method: str, client: Client) -> Grant:
+    """Renew `auth_time` of a live session whose user has just proved who they are by `method`; the sid stays.
+
+    Raises SessionEnded when the session ended meanwhile.
+    """
+    for _ in range(SWAPS):
+        session, user, now = loaded.session, loaded.user, loaded.now
+        if not session.live(user, now):
+            raise SessionEnded
+        lineage = branch(session.lineage, context=client.context, now=now).lineage
+        amr = session.amr if method in session.amr else (*session.amr, method)
+        after = replace(_minted(world, session, lineage, now, client), auth_time=now, amr=amr)
+        if await world.store.swap_session(session, after):
+            world.emit(Event(events.REAUTHENTICATED, now, user.id, session.sid, client.ip, method))
+            return grant(world, after, user, now=now)
+        again = await world.store.load_session(session.sid)
+        if again is None or again.user.digest != user.digest:
+            raise SessionEnded
+        loaded = again
+    raise Overloaded(retry_after=1)
+
+
+def _ours(world: World, session: Session, presented: refresh_token.Presented, *, in_cookie: bool) -> bool:
+    """Genuine, and brought the way this session's tokens travel."""
+    genuine = world.refresh_tokens.genuine(presented, session.seed)
+    return genuine and session.mode.refresh_in_cookie is in_cookie
+
+
+def _minted(world: World, session: Session, lineage: Lineage, now: int, client: Client) -> Session:
+    return replace(
+        session,
+        lineage=lineage,
+        idle_until=min(now + world.lives.idle, session.ends_at),
+        last_used_at=now,
+        ip=client.ip,
+        user_agent=client.user_agent[:MAX_USER_AGENT],
+    )
+
+
+async def _end_reused(world: World, session: Session, now: int, client: Client) -> None:
+    ended = await world.store.end_session(session.sid, End.REUSE, now=now)
+    if ended is not None:
+        forget(world, [ended])
+        world.emit(Event(events.REFRESH_REUSED, now, session.user_id, session.sid, client.ip))
+
+
+assert MINTS == {Kind.AHEAD, Kind.ROTATE, Kind.BRANCH}  # noqa: S101 - the `case _` above relies on it

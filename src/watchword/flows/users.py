@@ -1,0 +1,99 @@
+"""What an administrator does with users: for `auth.users`, the command line and features alike."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from watchword import events
+from watchword.core.session import End
+from watchword.core.user import (
+    Status,
+    User,
+    canonical_email,
+    canonical_login,
+    canonical_roles,
+    canonical_username,
+)
+from watchword.core.uuid7 import uuid7
+from watchword.errors import NotFound
+from watchword.events import Event
+from watchword.flows.end import tell
+from watchword.ports import World
+
+
+async def create(
+    world: World,
+    email: str,
+    digest: str | None,
+    *,
+    username: str | None = None,
+    roles: Sequence[str] = (),
+    status: Status = Status.ACTIVE,
+) -> User:
+    """A new user, verified unless `status` says otherwise. Raises InvalidRequest, AlreadyExists."""
+    now = world.clock.now()
+    user = User(
+        id=uuid7(now, secrets.token_bytes(10)),
+        email=canonical_email(email),
+        email_verified=status is not Status.UNVERIFIED,
+        username=canonical_username(username) if username else None,
+        digest=digest,
+        status=status,
+        roles=canonical_roles(tuple(roles)),
+        tokens_from=0,
+        created_at=now,
+    )
+    await world.store.create_user(user)
+    world.emit(Event(events.USER_CREATED, now, user.id))
+    return user
+
+
+async def find(world: World, login_or_id: str) -> User:
+    """By email, username or id. Raises NotFound."""
+    login = canonical_login(login_or_id)
+    user = (await world.store.find_user(login) if login else None) or await world.store.load_user(login_or_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+async def set_password(world: World, user: User, digest: str, *, keep: str | None = None) -> None:
+    """A new password's digest; every session but `keep` ends (ASVS 5.0 7.4.3)."""
+    now = world.clock.now()
+    ended = await world.store.change_password(user.id, digest, now=now, keep=keep)
+    if ended is None:
+        raise NotFound("There is no such user.")
+    world.emit(Event(events.PASSWORD_CHANGED, now, user.id))
+    tell(world, ended, user_id=user.id, reason=End.PASSWORD, now=now)
+
+
+async def set_status(world: World, user: User, status: Status) -> None:
+    """Enable or disable; a disabled user's sessions end (ASVS 5.0 7.4.2)."""
+    now = world.clock.now()
+    ended = await world.store.change_status(user.id, status, now=now)
+    if ended is None:
+        raise NotFound("There is no such user.")
+    world.emit(Event(events.STATUS_CHANGED, now, user.id, detail=status.value))
+    tell(world, ended, user_id=user.id, reason=End.DISABLED, now=now)
+
+
+async def set_roles(world: World, user: User, roles: Sequence[str]) -> None:
+    """New roles; access tokens that name the old ones are refused from now on (ASVS 5.0 8.3.2)."""
+    now = world.clock.now()
+    names = canonical_roles(tuple(roles))
+    row = await world.store.change_roles(user.id, names, now=now)
+    if row is None:
+        raise NotFound("There is no such user.")
+    world.revocations.add(tokens_from=[row])
+    world.emit(Event(events.ROLES_CHANGED, now, user.id, detail=",".join(names)))
+
+
+async def delete(world: World, user: User) -> None:
+    """The user and all sessions go."""
+    now = world.clock.now()
+    ended = await world.store.delete_user(user.id, now=now)
+    if ended is None:
+        raise NotFound("There is no such user.")
+    tell(world, ended, user_id=user.id, reason=End.REVOKED, now=now)
+    world.emit(Event(events.USER_DELETED, now, user.id))

@@ -1,0 +1,107 @@
+"""Which access token a request brings, and whom it speaks for. No I/O: headers in, principal or problem out.
+
+A token comes by `Authorization: Bearer` or by our access cookie, as the enabled modes say. What came by cookie
+counts for an unsafe request only from a trusted page.
+Sources: RFC 6750 §2.1; SECURITY-TARGET attacks 20–22, 25, 26, 82; ASVS 5.0 3.5.1, 4.4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from watchword.core.access_token import Verifier
+from watchword.core.csrf import SAFE_METHODS, trusted
+from watchword.core.session import Principal
+from watchword.errors import BadRequest, CsrfRejected, Problem
+from watchword.http.cookies import Cookies
+from watchword.http.problem import Scope
+from watchword.settings import Settings
+
+HeaderLines = Iterable[tuple[bytes, bytes]]
+
+
+class Authenticator:
+    """Authenticates requests under one configuration."""
+
+    def __init__(self, settings: Settings, cookies: Cookies, verifier: Verifier) -> None:
+        self._by_cookie = any(mode.access_in_cookie for mode in settings.mode)
+        self._by_header = any(not mode.access_in_cookie for mode in settings.mode)
+        self._origins = settings.origins
+        self._cookies = cookies
+        self._start = cookies.access.name.encode() + b"="
+        self._verifier = verifier
+
+    def principal(self, scope: Scope, now: int) -> Principal | None:
+        """Whom an ASGI request speaks for; None when it brings no token. `now` in µs.
+
+        Raises InvalidToken, TokenExpired, SessionEnded, BadRequest (two tokens that disagree), CsrfRejected.
+        """
+        bearer, cookie = self.tokens(scope["headers"])
+        if bearer is not None:
+            principal = self._verifier.verify(bearer, now)
+            if cookie is not None and self._other(cookie, principal, now):
+                raise BadRequest(
+                    "The Authorization header and the cookie are of different sessions: send one."
+                )
+            return principal
+        if cookie is None:
+            return None
+        principal = self._verifier.verify(cookie, now)
+        if (
+            scope.get("method") not in SAFE_METHODS
+        ):  # a WebSocket handshake has no method and counts as unsafe
+            self.check_origin(scope["headers"])
+        return principal
+
+    def tokens(self, headers: HeaderLines) -> tuple[bytes | None, bytes | None]:
+        """The raw tokens that came by header and by cookie. Raises BadRequest, DuplicateCookie."""
+        bearer = cookie = None
+        look, authorized = self._by_cookie, False
+        for name, value in headers:
+            if name == b"cookie":
+                # The everyday case without splitting: our name once, in one line. Anything else is read with care,
+                # over all lines and once and for all.
+                at = value.find(self._start) if look else -1
+                if at < 0:
+                    continue
+                if (
+                    cookie is not None
+                    or at != value.rfind(self._start)
+                    or (at and value[at - 2 : at] != b"; ")
+                ):
+                    cookie, look = self._cookies.access.read(headers), False
+                    continue
+                end = value.find(b";", at)
+                cookie = value[at + len(self._start) : end if end >= 0 else None]
+            elif name == b"authorization" and self._by_header:
+                if authorized:
+                    raise BadRequest("There are two Authorization headers.")
+                authorized = True
+                if value[:7].lower() == b"bearer ":
+                    bearer = value[7:].lstrip(b" ")
+        return bearer, cookie or None
+
+    def check_origin(self, headers: HeaderLines) -> None:
+        """The CSRF gate. Raises CsrfRejected."""
+        headers = list(headers)
+        site = _single(headers, b"sec-fetch-site")
+        origin = _single(headers, b"origin")
+        carries = self._cookies.carried(headers)
+        if not trusted(
+            sec_fetch_site=site, origin=origin, trusted_origins=self._origins, carries_our_cookies=carries
+        ):
+            raise CsrfRejected
+
+    def _other(self, cookie: bytes, principal: Principal, now: int) -> bool:
+        try:
+            return self._verifier.verify(cookie, now).sid != principal.sid
+        except Problem:
+            return False
+
+
+def _single(headers: HeaderLines, wanted: bytes) -> str | None:
+    """A header's value; one that comes twice is worth as much as a stranger's."""
+    values = [value for name, value in headers if name == wanted]
+    if not values:
+        return None
+    return values[0].decode("latin-1") if len(values) == 1 else ""

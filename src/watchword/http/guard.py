@@ -1,0 +1,88 @@
+"""The guard: an ASGI app in front of an app, that lets a request through only with a live session or to a public
+endpoint.
+
+Which endpoint a request would reach is asked of the framework (`is_public`), and only for requests without a valid
+token; what it cannot tell is not public. A request with one passes after a look-up in memory, unless the feed of
+revocations has fallen silent: then the database is asked, and if that is silent too the answer is 503, never a pass.
+Sources: ASVS 5.0 8.1.1, 8.3.1, 16.5.3; DESIGN §7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from watchword.core.revocation import Revocations
+from watchword.core.session import Principal
+from watchword.errors import NotAuthenticated, Problem
+from watchword.http.authenticate import Authenticator
+from watchword.http.problem import ASGIApp, Receive, Scope, Send, respond
+from watchword.ports import Clock
+
+SCOPE_KEY = "watchword"
+"""Where the principal is found in the ASGI scope; None there means anonymous on a public endpoint."""
+
+OWNER_KEY = "watchword.auth"
+"""Where the `Watchword` that guards a request is found."""
+
+
+class Guard:
+    """Wraps `app` for the `Watchword` that is its owner.
+
+    `ask` looks a principal up in the database and raises a Problem if it is not live.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Authenticator,
+        revocations: Revocations,
+        clock: Clock,
+        ask: Callable[[Principal], Awaitable[object]],
+        is_public: Callable[[Scope], bool],
+        docs: str,
+        owner: object,
+    ) -> None:
+        self._app = app
+        self._owner = owner
+        self._authenticator = authenticator
+        self._revocations = revocations
+        self._clock = clock
+        self._ask = ask
+        self._is_public = is_public
+        self._docs = docs
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """A plain function that returns the inner coroutine: no frame of its own on the way."""
+        if scope["type"] not in ("http", "websocket"):
+            return self._app(scope, receive, send)
+        scope[OWNER_KEY] = self._owner
+        now = self._clock.now()
+        try:
+            principal = self._authenticator.principal(scope, now)
+        except Problem as problem:
+            return self._anonymous(problem, scope, receive, send)
+        if principal is None:
+            return self._anonymous(None, scope, receive, send)
+        if self._revocations.stale(now):
+            return self._doubtful(principal, scope, receive, send)
+        scope[SCOPE_KEY] = principal
+        return self._app(scope, receive, send)
+
+    def _anonymous(
+        self, problem: Problem | None, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
+        """To a public endpoint without a principal, or back with what was wrong."""
+        if self._is_public(scope):
+            scope[SCOPE_KEY] = None
+            return self._app(scope, receive, send)
+        return respond(problem or NotAuthenticated(), scope, receive, send, docs=self._docs)
+
+    async def _doubtful(self, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._ask(principal)
+        except Problem as problem:
+            await self._anonymous(problem, scope, receive, send)
+            return
+        scope[SCOPE_KEY] = principal
+        await self._app(scope, receive, send)

@@ -1,0 +1,76 @@
+"""How users and sessions look in answers: what the HTTP contract names, and nothing else of the rows (ASVS 15.3.1)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from watchword.core.session import Session
+from watchword.core.user import User
+
+
+def instant(micros: int) -> str:
+    """RFC 3339 in UTC, whole seconds."""
+    return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def user_json(user: User) -> dict[str, Any]:
+    """A user, as the user may see it."""
+    return {
+        "id": user.id,
+        "email": user.email,
+        "email_verified": user.email_verified,
+        "username": user.username,
+        "roles": list(user.roles),
+        "two_factor": False,
+        "created_at": instant(user.created_at),
+    }
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """A session, as its user may see it."""
+    return {
+        "id": session.sid,
+        "created_at": instant(session.created_at),
+        "expires_at": instant(min(session.idle_until, session.ends_at)),
+        "auth_time": instant(session.auth_time),
+    }
+
+
+def device_json(session: Session, *, current: str) -> dict[str, Any]:
+    """A line of the devices page."""
+    return {
+        "id": session.sid,
+        "label": device_label(session.user_agent),
+        "ip": session.ip,
+        "created_at": instant(session.created_at),
+        "last_used_at": instant(session.last_used_at),
+        "current": session.sid == current,
+    }
+
+
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrom", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+
+
+def device_label(user_agent: str) -> str:
+    """«Firefox on Linux»: words from our own list, never the stranger's text itself."""
+    browser = next((label for mark, label in _BROWSERS if mark in user_agent), None)
+    system = next((label for mark, label in _SYSTEMS if mark in user_agent), None)
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or "Unknown device"

@@ -1,0 +1,137 @@
+"""What our routes answer: the models that document it, and the responses themselves.
+
+Sources: RFC 9457; ASVS 5.0 4.1.1, 15.3.1.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response
+
+from watchword.errors import Problem
+from watchword.http.problem import MEDIA_TYPE, Headers, document, headers
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457, with our members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[dict[str, str]] | None = None
+    retry_after: int | None = None
+
+
+class Ok(BaseModel):
+    """Done."""
+
+    ok: bool
+    message: str | None = None
+
+
+class UserBody(BaseModel):
+    """A user, as the user may see it."""
+
+    id: str
+    email: str
+    email_verified: bool
+    username: str | None
+    roles: list[str]
+    two_factor: bool
+    created_at: datetime
+
+
+class SessionBody(BaseModel):
+    """A session, as its user may see it."""
+
+    id: str
+    created_at: datetime
+    expires_at: datetime
+    auth_time: datetime
+
+
+class Tokens(BaseModel):
+    """Renewed tokens: in this body or in cookies, as the session's mode says. Times are in seconds."""
+
+    expires_in: int
+    refresh_timeout: float
+    access_token: str | None = None
+    token_type: str | None = None
+    refresh_token: str | None = None
+
+
+class SignedIn(Tokens):
+    """A sign-in that is complete."""
+
+    user: UserBody
+    session: SessionBody
+
+
+class NextStep(BaseModel):
+    """A sign-in that needs something more."""
+
+    class Next(BaseModel):
+        """What comes next."""
+
+        step: str
+
+    next: Next
+
+
+class Me(BaseModel):
+    """Who is signed in."""
+
+    user: UserBody
+    session: SessionBody
+
+
+class Device(BaseModel):
+    """One session in the list of devices."""
+
+    id: str
+    label: str
+    ip: str
+    created_at: datetime
+    last_used_at: datetime
+    current: bool
+
+
+class Devices(BaseModel):
+    """All live sessions of the user, newest first."""
+
+    sessions: list[Device]
+
+
+def reply(body: dict[str, Any], lines: Headers | None = None, *, status: int = 200) -> Response:
+    """A JSON answer with extra header lines."""
+    response = JSONResponse(body, status_code=status)
+    response.raw_headers.extend(lines or ())
+    return response
+
+
+def problem_response(problem: Problem, *, docs: str) -> Response:
+    """A problem document as a Starlette response."""
+    lines = headers(problem)
+    response = JSONResponse(document(problem, docs=docs), status_code=problem.status, media_type=MEDIA_TYPE)
+    response.raw_headers.extend(line for line in lines if line[0] != b"content-type")
+    return response
+
+
+def answers(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route: each status with the codes that it may carry."""
+    by_status: dict[int, list[type[Problem]]] = {}
+    for problem in problems:
+        by_status.setdefault(problem.status, []).append(problem)
+    return {
+        status: {
+            "description": " · ".join(f"`{problem.code}`: {problem.title}" for problem in kinds),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+        }
+        for status, kinds in by_status.items()
+    }

@@ -1,0 +1,1 @@
+"""The standalone app that `watchword serve` and `watchword dev` run. Puts routes together; decides nothing."""

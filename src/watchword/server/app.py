@@ -1,0 +1,35 @@
+"""The standalone app: our routes and pages, for any number of workers behind one origin."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from watchword.auth import Watchword
+from watchword.routing.match import public
+from watchword.server import log
+from watchword.settings import Settings, check_production
+from watchword.starlette import install
+
+
+def create_app() -> Starlette:
+    """For `serve`: settings from the environment, refused if they are not fit for production. Raises SettingsError."""
+    settings = Settings.from_env()
+    check_production(settings)
+    log.configure()
+    return standalone(Watchword(settings))
+
+
+def standalone(auth: Watchword, *more: Route, home: str | None = None) -> Starlette:
+    """An app of nothing but ours, and `more`; `home` is where / leads to."""
+    target = home or f"{auth.settings.prefix}/"
+
+    @public
+    async def root(request: Request) -> Response:
+        return RedirectResponse(target)
+
+    app = Starlette(routes=[Route("/", root), *more])
+    install(app, auth)
+    return app

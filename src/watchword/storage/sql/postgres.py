@@ -1,0 +1,172 @@
+"""The store on PostgreSQL: psycopg 3 and its pool, on connections in autocommit.
+
+How a text is run, how long it may take and which errors mean "not now" is decided here; the texts are `statements`.
+A script of one statement is a transaction by itself and costs one round trip; a refresh is two such trips.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from watchword.errors import SettingsError, StaleSchemaError, Unavailable
+from watchword.storage.sql.rows import Parameters, Row
+from watchword.storage.sql.statements import Script, compose
+from watchword.storage.sql.urls import parse
+from watchword.storage.sql.verbs import STALE, SqlStore
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+    from psycopg_pool import AsyncConnectionPool
+except ImportError as error:
+    raise SettingsError("PostgreSQL needs its driver: pip install 'watchword[postgres]'.") from error
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+_DEFAULTS: dict[str, Any] = {
+    "application_name": "watchword",
+    "connect_timeout": 5,
+    # A peer that vanished without a word: the kernel gives up after 10 s of silence instead of a quarter of an hour.
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+
+# Followers of revocations read back over 30 s (flows.follow), so no transaction may end later than that after it took
+# its instant, even if this process is stopped in the middle of one: the server ends it then.
+_LIMITS = "SET LOCAL statement_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '2s'"
+
+_WAITING_PER_CONNECTION = 100
+_RECONNECT = 2.0
+
+
+class PostgresStore(SqlStore):
+    """Implements `ports.Store` on the PostgreSQL database at `url`, which `migrate` has prepared.
+
+    `prepare=False` is for poolers that hand a connection to another client after each transaction. A verb waits
+    `patience` seconds at most for a connection, and as long for its answer. Belongs to the event loop it is used in
+    first.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, prepare: bool = True, patience: float = 5.0) -> None:
+        super().__init__(compose(PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+        conninfo = _conninfo(parse(url).target)
+        self._shown = _address(conninfo)
+        self._patience = patience
+        self._size = pool_size
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            conninfo,
+            kwargs={"autocommit": True, "prepare_threshold": 1 if prepare else None},
+            min_size=1,
+            max_size=pool_size,
+            max_waiting=pool_size * _WAITING_PER_CONNECTION,
+            timeout=patience,
+            # The next request tries anew after it: a pool that backs off for minutes is down after the database is up.
+            reconnect_timeout=_RECONNECT,
+            reset=None,
+            open=False,
+            name="watchword",
+        )
+
+    def __repr__(self) -> str:
+        return f"PostgresStore({self._shown!r})"
+
+    async def open(self) -> None:
+        with _translated():
+            await self._connected()
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def _read(self, statement: str, parameters: Parameters) -> Sequence[Row]:
+        """Tried again on another connection when one proves to be broken: after a restart of the server all that wait
+        in the pool are."""
+        with _translated():
+            pool = await self._connected()
+            for left in range(self._size, -1, -1):
+                connection = await pool.getconn()
+                try:
+                    async with asyncio.timeout(self._patience):
+                        return await _rows(connection, statement, parameters)
+                except psycopg.OperationalError:
+                    if not connection.broken or not left:
+                        raise
+                finally:
+                    await pool.putconn(connection)
+        raise AssertionError("the loop returns or raises")
+
+    async def _write(self, script: Script, parameters: Parameters) -> Sequence[Sequence[Row]]:
+        """Never tried again: it may have been committed before the answer was lost. Each verb can be asked again by
+        its caller, who then reads what became of it."""
+        with _translated():
+            pool = await self._connected()
+            connection = await pool.getconn()
+            try:
+                async with asyncio.timeout(self._patience):
+                    if len(script) == 1:
+                        return [await _rows(connection, script[0], parameters)]
+                    return await _transaction(connection, script, parameters)
+            finally:
+                await pool.putconn(connection)
+
+    async def _connected(self) -> AsyncConnectionPool[Connection]:
+        if self._pool.closed:
+            await self._pool.open()
+        return self._pool
+
+
+async def _rows(connection: Connection, statement: str, parameters: Parameters) -> list[Row]:
+    cursor = await connection.execute(statement.encode(), parameters)
+    return list(await cursor.fetchall())
+
+
+async def _transaction(connection: Connection, script: Script, parameters: Parameters) -> list[list[Row]]:
+    results: list[list[Row]] = []
+    async with connection.transaction():
+        await connection.execute(_LIMITS)
+        for statement in script:
+            results.append(await _rows(connection, statement, parameters))
+            if not results[0]:
+                break
+    return results
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Whatever says more about the database than about the statement is "not now"; its cause goes to the log, not to
+    a client."""
+    try:
+        yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise StaleSchemaError(STALE) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, TimeoutError) as error:
+        raise Unavailable(retry_after=1) from error
+
+
+def connect_once(url: str) -> psycopg.Connection:
+    """A connection of its own for work that is no verb, in the usual transactions. Raises SettingsError."""
+    return psycopg.connect(_conninfo(url))
+
+
+def _conninfo(url: str) -> str:
+    """What libpq connects with: the URL, and our defaults where it is silent."""
+    try:
+        known = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # Not chained: libpq repeats the part of the URL that it stumbled over, and that may be of the password.
+        raise SettingsError(
+            "The database URL is not one that PostgreSQL's library reads: percent-encode special characters."
+        ) from None
+    return make_conninfo(**(_DEFAULTS | known))
+
+
+def _address(conninfo: str) -> str:
+    """What of it may be shown."""
+    known = conninfo_to_dict(conninfo)
+    return f"{known.get('host', 'local socket')}:{known.get('port', 5432)}/{known.get('dbname', '')}"

@@ -1,0 +1,134 @@
+"""Records to parameters, and rows to records, by position. No SQL, no rule.
+
+`USER` and `SESSION` name the columns in the order of the records' fields; every statement that reads a record selects
+its columns in this order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+from watchword.core.rotation import Lineage
+from watchword.core.session import End, Session
+from watchword.core.user import Status, User
+from watchword.settings import Mode
+
+Row = Sequence[Any]
+Parameters = dict[str, Any]
+
+USER = tuple(field.name for field in fields(User))
+LINEAGE = tuple(field.name for field in fields(Lineage))
+SESSION = (
+    *("sid", "user_id", "mode", "seed"),
+    *LINEAGE,
+    *("created_at", "auth_time", "amr", "idle_until", "ends_at", "last_used_at", "ip", "user_agent"),
+    *("ended_at", "ended_as"),
+)
+SWAPPED = (*LINEAGE, "auth_time", "amr", "idle_until", "idle_day", "last_used_at", "ip", "user_agent")
+"""What a swap writes; everything else of a session stays as it was at sign-in."""
+STARTED = ("sid", "user_id", "mode", "seed", "created_at", "ends_at", *SWAPPED)
+"""What an insert writes."""
+
+_DAY = 86_400_000_000
+
+
+def user_of(row: Row) -> User:
+    """A row of the columns `USER`."""
+    return User(
+        id=row[0],
+        email=row[1],
+        email_verified=bool(row[2]),
+        username=row[3],
+        digest=row[4],
+        status=Status(row[5]),
+        roles=names_of(row[6]),
+        tokens_from=row[7],
+        created_at=row[8],
+    )
+
+
+def session_of(row: Row) -> Session:
+    """A row of the columns `SESSION`."""
+    return Session(
+        sid=row[0],
+        user_id=row[1],
+        mode=Mode(row[2]),
+        seed=row[3],
+        lineage=Lineage(*row[4:13]),
+        created_at=row[13],
+        auth_time=row[14],
+        amr=names_of(row[15]),
+        idle_until=row[16],
+        ends_at=row[17],
+        last_used_at=row[18],
+        ip=row[19],
+        user_agent=row[20],
+        ended_at=row[21],
+        end=None if row[22] is None else End(row[22]),
+    )
+
+
+def user_parameters(user: User) -> Parameters:
+    """All columns of `USER`."""
+    return {
+        "id": user.id,
+        "email": user.email,
+        "email_verified": user.email_verified,
+        "username": user.username,
+        "digest": user.digest,
+        "status": user.status.value,
+        "roles": text_of(user.roles),
+        "tokens_from": user.tokens_from,
+        "created_at": user.created_at,
+    }
+
+
+def session_parameters(session: Session) -> Parameters:
+    """The columns of `STARTED`."""
+    return swapped_parameters(session) | {
+        "sid": session.sid,
+        "user_id": session.user_id,
+        "mode": session.mode.value,
+        "seed": session.seed,
+        "created_at": session.created_at,
+        "ends_at": session.ends_at,
+    }
+
+
+def swapped_parameters(session: Session) -> Parameters:
+    """The columns of `SWAPPED`."""
+    lineage = session.lineage
+    return {
+        "parent": lineage.parent,
+        "floor": lineage.floor,
+        "newest": lineage.newest,
+        "before": lineage.before,
+        "minted_at": lineage.minted_at,
+        "rotated_at": lineage.rotated_at,
+        "context": lineage.context,
+        "crossings": lineage.crossings,
+        "crossed": lineage.crossed,
+        "auth_time": session.auth_time,
+        "amr": text_of(session.amr),
+        "idle_until": session.idle_until,
+        "idle_day": session.idle_until // _DAY * _DAY,
+        "last_used_at": session.last_used_at,
+        "ip": session.ip,
+        "user_agent": session.user_agent,
+    }
+
+
+@lru_cache(1024)
+def names_of(text: str) -> tuple[str, ...]:
+    """A stored JSON list of role or method names. Cached: there are few such lists, and one is read with every row."""
+    return tuple(json.loads(text))
+
+
+@lru_cache(1024)
+def text_of(names: tuple[str, ...]) -> str:
+    """The JSON list that `names_of` reads."""
+    return json.dumps(names)

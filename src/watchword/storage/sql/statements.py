@@ -1,0 +1,289 @@
+"""Every statement, composed once from the tables and compiled at start-up to the text that a driver takes.
+
+No value is ever part of a text: all are parameters by name, and a text whose parameters are not all named here does
+not compile. The statements are the same for both databases; what differs (the clock, row locks, the spelling of
+parameters) is rendered by the dialect. Which statement a verb runs, and with what, is `verbs`.
+
+A **script** is the texts of one transaction, run in order with the same parameters. Its first statement is the
+condition: when that returns no row, it has changed nothing and the rest is not run.
+
+On PostgreSQL, whatever ends several sessions or must not miss a sign-in under way locks the user's row first, by
+updating it or with FOR UPDATE, and an insert of a session waits for that lock with FOR SHARE: so either the new session
+is seen and ended, or the insert sees what was changed. It also keeps two such scripts from a deadlock. SQLite has one
+writer at a time and renders no row locks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ClauseElement,
+    ColumnElement,
+    Dialect,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
+from watchword.storage.sql.tables import text, ww_revocation, ww_schema_version, ww_session, ww_user
+
+Script = tuple[str, ...]
+
+
+class Now(FunctionElement[int]):
+    """The instant by the clock that decides about sessions: PostgreSQL's own, so that all hosts share one; on SQLite
+    the host's, which the store registers as the function `ww_now`."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(Now, "sqlite")
+def _now_sqlite(element: Now, compiler: SQLCompiler, **options: Any) -> str:
+    return "ww_now()"
+
+
+@compiles(Now, "postgresql")
+def _now_postgresql(element: Now, compiler: SQLCompiler, **options: Any) -> str:
+    # Not now(), which stands still in a transaction: what waited for a lock would be dated before the wait.
+    return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The texts for one driver: a `str` is read alone, a `Script` writes in one transaction."""
+
+    load_user: str
+    find_by_email: str
+    find_by_username: str
+    list_users: str
+    load_session: str
+    list_sessions: str
+    read_revocations: str
+    read_version: str
+
+    create_user: Script
+    replace_digest: Script
+    change_password: Script
+    enable: Script
+    disable: Script
+    change_roles: Script
+    delete_user: Script
+    insert_session: Script
+    replace_session: Script
+    swap_session: Script
+    record_crossing: Script
+    end_session: Script
+    end_sessions: Script
+    sweep_sessions: Script
+    sweep_revocations: Script
+
+
+_user, _session, _revocation = ww_user.c, ww_session.c, ww_revocation.c
+_active = _user.status == literal_column("'active'")
+_users_row = _user.id == bindparam("user_id")
+_users_sessions = _session.user_id == bindparam("user_id")
+
+
+def compose(dialect: Dialect) -> Statements:
+    """Compile everything for one dialect."""
+    change_password = update(ww_user).where(_users_row).values(digest=bindparam("digest")).returning(_user.id)
+    change_status = update(ww_user).where(_users_row).values(status=bindparam("status")).returning(_user.id)
+    lock_user = select(_user.id).where(_users_row).with_for_update()
+    end_all = _ending(_users_sessions)
+    end_others = _ending(_users_sessions, _session.sid.is_distinct_from(bindparam("keep")))
+    theirs_or_anybodys = _session.user_id == func.coalesce(
+        bindparam("user_id", type_=text()), _session.user_id
+    )
+
+    def one(statement: ClauseElement) -> str:
+        return _compiled(statement, dialect)
+
+    def script(*statements: ClauseElement) -> Script:
+        return tuple(_compiled(statement, dialect) for statement in statements)
+
+    return Statements(
+        load_user=one(_select_user().where(_users_row)),
+        find_by_email=one(_select_user().where(_user.email == bindparam("login"))),
+        find_by_username=one(_select_user().where(_user.username == bindparam("login"))),
+        list_users=one(_limited(_select_user().where(_user.id > bindparam("after")).order_by(_user.id))),
+        load_session=one(_load_session()),
+        list_sessions=one(_list_sessions()),
+        read_revocations=one(_read_revocations()),
+        read_version=one(select(ww_schema_version.c.version_num)),
+        create_user=script(_create_user(dialect)),
+        replace_digest=script(_replace_digest()),
+        change_password=script(change_password, *end_others),
+        enable=script(change_status),
+        disable=script(change_status, *end_all),
+        change_roles=script(_change_roles()),
+        delete_user=script(lock_user, *end_all, delete(ww_user).where(_users_row).returning(_user.id)),
+        insert_session=script(_insert_session()),
+        replace_session=script(_insert_session(), *_ending(_session.sid == bindparam("replaces"))),
+        swap_session=script(_swap_session()),
+        record_crossing=script(_record_crossing()),
+        end_session=script(*_ending(_session.sid == bindparam("sid"), theirs_or_anybodys)),
+        end_sessions=script(lock_user, *end_others),
+        sweep_sessions=script(_sweep_sessions()),
+        sweep_revocations=script(_sweep_revocations()),
+    )
+
+
+def _compiled(statement: ClauseElement, dialect: Dialect) -> str:
+    compiled = statement.compile(dialect=dialect)
+    constants = {name for name, value in compiled.params.items() if value is not None}
+    if constants:
+        raise AssertionError(f"parameters that nobody would pass: {constants}")
+    return str(compiled)
+
+
+def _select_user() -> Select[Any]:
+    return select(*(_user[name] for name in USER))
+
+
+def _limited(query: Select[Any]) -> Select[Any]:
+    # The offset is written out because SQLite's dialect would make a parameter of it.
+    return query.limit(bindparam("limit", type_=BigInteger)).offset(literal_column("0", Integer))
+
+
+def _load_session() -> Select[Any]:
+    return (
+        select(*(_session[name] for name in SESSION), *(_user[name] for name in USER), Now())
+        .join_from(ww_session, ww_user)
+        .where(_session.sid == bindparam("sid"))
+    )
+
+
+def _list_sessions() -> Select[Any]:
+    now = bindparam("now", type_=BigInteger)
+    return (
+        select(*(_session[name] for name in SESSION))
+        .where(
+            _users_sessions, _session.ended_at.is_(None), _session.idle_until > now, _session.ends_at > now
+        )
+        .order_by(_session.sid.desc())
+    )
+
+
+def _read_revocations() -> ClauseElement:
+    """One round trip: (id of a session, instant, NULL), (id of a user, NULL, second) and one (NULL, clock, NULL)."""
+    since = bindparam("since", type_=BigInteger)
+    nothing = null().cast(BigInteger)
+    return union_all(
+        select(_revocation.sid, _revocation.created_at, nothing).where(_revocation.created_at >= since),
+        select(_user.id, nothing, _user.tokens_from).where(_user.tokens_from_at >= since),
+        select(null().cast(Text), Now(), nothing),
+    )
+
+
+def _create_user(dialect: Dialect) -> ClauseElement:
+    """A taken id, email or name is an answer and no error; only the spelling of that is each dialect's own."""
+    values: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in USER}
+    if dialect.name == "sqlite":
+        return sqlite.insert(ww_user).values(values).on_conflict_do_nothing().returning(_user.id)
+    return postgresql.insert(ww_user).values(values).on_conflict_do_nothing().returning(_user.id)
+
+
+def _replace_digest() -> ClauseElement:
+    return (
+        update(ww_user)
+        .where(_users_row, _user.digest == bindparam("old"))
+        .values(digest=bindparam("digest"))
+        .returning(_user.id)
+    )
+
+
+def _change_roles() -> ClauseElement:
+    return (
+        update(ww_user)
+        .where(_users_row)
+        .values(roles=bindparam("roles"), tokens_from=bindparam("tokens_from"), tokens_from_at=Now())
+        .returning(_user.id)
+    )
+
+
+def _insert_session() -> ClauseElement:
+    """Only while the user is active and the digest is the one that was verified (DESIGN §4.4)."""
+    allowed = (
+        select(*(bindparam(name, type_=_session[name].type) for name in STARTED))
+        .where(_users_row, _active, _user.digest.is_not_distinct_from(bindparam("digest")))
+        .with_for_update(read=True)
+    )
+    return insert(ww_session).from_select(STARTED, allowed).returning(_session.sid)
+
+
+def _swap_session() -> ClauseElement:
+    """The compare-and-swap of a rotation. A concurrent end of the session, for whatever reason, wins over it."""
+    return (
+        update(ww_session)
+        .where(
+            _session.sid == bindparam("sid"),
+            _session.parent == bindparam("was_parent"),
+            _session.newest == bindparam("was_newest"),
+            _session.ended_at.is_(None),
+            exists().where(_user.id == _session.user_id, _active),
+        )
+        .values({name: bindparam(name) for name in SWAPPED})
+        .returning(_session.sid)
+    )
+
+
+def _record_crossing() -> ClauseElement:
+    return (
+        update(ww_session)
+        .where(_session.sid == bindparam("sid"), _session.crossed < bindparam("now_crossed"))
+        .values(crossings=bindparam("crossings"), crossed=bindparam("now_crossed"))
+        .returning(_session.sid)
+    )
+
+
+def _ending(*which: ColumnElement[bool]) -> tuple[ClauseElement, ClauseElement]:
+    """Revoke the sessions that have not ended yet, then date their end by what was written: one instant, one clock."""
+    theirs = select(_session.sid, Now()).where(*which, _session.ended_at.is_(None)).with_for_update()
+    revoke = insert(ww_revocation).from_select(["sid", "created_at"], theirs)
+    end = (
+        update(ww_session)
+        .where(*which, _session.ended_at.is_(None), _session.sid == _revocation.sid)
+        .values(ended_at=_revocation.created_at, ended_as=bindparam("ended_as"))
+    )
+    return revoke.returning(_revocation.sid, _revocation.created_at), end.returning(_session.sid)
+
+
+def _sweep_sessions() -> ClauseElement:
+    horizon = bindparam("horizon", type_=BigInteger)
+    # The day is what the index knows, the instant what counts.
+    expired = _session.ended_at.is_(None) & (_session.idle_day < horizon) & (_session.idle_until < horizon)
+    # Rows that somebody holds are left for the next time, so that sweeping never waits and never deadlocks.
+    old = _limited(select(_session.sid).where((_session.ended_at < horizon) | expired)).with_for_update(
+        skip_locked=True
+    )
+    return delete(ww_session).where(_session.sid.in_(old)).returning(_session.sid)
+
+
+def _sweep_revocations() -> ClauseElement:
+    horizon = bindparam("horizon", type_=BigInteger)
+    old = _limited(select(_revocation.sid).where(_revocation.created_at < horizon))
+    return (
+        delete(ww_revocation)
+        .where(_revocation.sid.in_(old.with_for_update(skip_locked=True)))
+        .returning(_revocation.sid)
+    )

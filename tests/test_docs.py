@@ -1,0 +1,55 @@
+"""The documentation says what the code says."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from watchword.errors import registry
+from watchword.http.gate import Gate
+from watchword.settings import Settings
+from watchword.testing import make_auth
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
+
+
+def _rows(page: str) -> dict[str, str]:
+    """The lines of a page's table by what stands in backquotes first."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return {found[1]: line for line in text.splitlines() if (found := re.match(r"\| `([^`]+)`", line))}
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    rows = _rows("docs/reference/settings.md")
+    assert rows.keys() == {setting.name for setting in fields(Settings)}
+    for setting in fields(Settings):
+        described = re.match(r"\|[^|]+\| (?:none|`([^`]+)`) \|", rows[setting.name])
+        assert described, setting.name
+        default = setting.metadata["read"](described[1]) if described[1] else type(setting.default)()
+        assert default == setting.default, setting.name
+        assert ("*secret*" in rows[setting.name]) == setting.metadata["secret"]
+
+
+def test_every_error_code_is_listed_with_its_status() -> None:
+    rows = _rows("docs/reference/errors.md")
+    assert rows == {kind.code: f"| `{kind.code}` | {kind.status} | {kind.title} |" for kind in registry()}
+
+
+def test_every_route_is_listed() -> None:
+    text = (ROOT / "docs/reference/http.md").read_text(encoding="utf-8")
+    gate = make_auth().app
+    assert isinstance(gate, Gate)
+    app = gate._app
+    assert isinstance(app, FastAPI)
+    paths = {route.path for route in app.routes if isinstance(route, Route)} - {"/auth", "/auth/"}  # the page
+    assert all(f"{path}`" in text or f" {path}," in text for path in paths), paths
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
