@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
@@ -111,6 +112,9 @@ class Server:
     workers: int = 1
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    _log: IO[bytes] = field(
+        default_factory=TemporaryFile
+    )  # a pipe that nobody reads would fill and stop the server
 
     @property
     def address(self) -> str:
@@ -125,7 +129,7 @@ class Server:
             [sys.executable, "-m", "watchword", "serve", f"--port={self.port}", f"--workers={self.workers}"],
             env={**self.env, "WATCHWORD_URL": self.url},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             start_new_session=True,
         )
         deadline = time.monotonic() + 30
@@ -144,19 +148,24 @@ class Server:
         assert self.process is not None
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        return self.process.communicate()[1].decode()
+        self.process.wait()
+        return self._said()
 
     def stop(self) -> None:
         """SIGTERM; fails unless the server ends in good order."""
-        if self.process is None or self.process.returncode is not None:
-            return
-        self.process.terminate()
-        try:
-            said = self.process.communicate(timeout=15)[1].decode()
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-        assert self.process.returncode == 0, said
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+            assert self.process.returncode == 0, self._said()
+        self._log.close()
+
+    def _said(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode()
 
 
 @contextmanager

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from watchword.accounts import Sessions, Users
 from watchword.core.access_token import LEEWAY, AccessTokens, Verifier
 from watchword.core.keys import KeyRing
 from watchword.core.refresh_token import RefreshTokens
 from watchword.core.revocation import Revocations
-from watchword.core.session import End, Lifetimes, Principal, Session
-from watchword.core.user import Status, User
+from watchword.core.session import Lifetimes, Principal
 from watchword.drivers.clock import SystemClock
 from watchword.drivers.feed import Feed, Hints, NoHints
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.errors import SettingsError, Unavailable
 from watchword.events import Event
-from watchword.features.password.rules import acceptable
-from watchword.flows import end as ending
-from watchword.flows import users as user_flows
 from watchword.flows.live import demand, load_live
 from watchword.flows.sweep import sweep
 from watchword.http.gate import Gate
@@ -189,89 +186,6 @@ class Watchword:
             close = getattr(part, "close", None)
             if close is not None and (waiting := close()) is not None:
                 await waiting
-
-
-class Users:
-    """`auth.users`: what an app or a script does with users. Logins are emails, usernames or ids."""
-
-    def __init__(self, world: World, settings: Settings) -> None:
-        self._world = world
-        self._settings = settings
-
-    async def create(
-        self,
-        email: str,
-        password: str | None = None,
-        *,
-        username: str | None = None,
-        roles: Sequence[str] = (),
-    ) -> User:
-        """An active, verified user. Raises InvalidRequest, AlreadyExists."""
-        digest = None if password is None else await self._digest(password, email, username)
-        return await user_flows.create(self._world, email, digest, username=username, roles=roles)
-
-    async def get(self, login: str) -> User:
-        """Raises NotFound."""
-        return await user_flows.find(self._world, login)
-
-    async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[User]:
-        """In the order of creation, beginning behind the id `after`."""
-        return await self._world.store.list_users(after=after, limit=limit)
-
-    async def set_password(self, login: str, password: str) -> None:
-        """Ends all sessions. Raises NotFound, InvalidRequest."""
-        user = await self.get(login)
-        digest = await self._digest(password, user.email, user.username)
-        await user_flows.set_password(self._world, user, digest)
-
-    async def enable(self, login: str) -> None:
-        """Raises NotFound."""
-        await user_flows.set_status(self._world, await self.get(login), Status.ACTIVE)
-
-    async def disable(self, login: str) -> None:
-        """Ends all sessions. Raises NotFound."""
-        await user_flows.set_status(self._world, await self.get(login), Status.DISABLED)
-
-    async def set_roles(self, login: str, roles: Sequence[str]) -> None:
-        """Access tokens that name the old roles stop counting. Raises NotFound, InvalidRequest."""
-        await user_flows.set_roles(self._world, await self.get(login), roles)
-
-    async def delete(self, login: str) -> None:
-        """Ends all sessions and forgets the user. Raises NotFound."""
-        await user_flows.delete(self._world, await self.get(login))
-
-    async def _digest(self, password: str, *own: str | None) -> str:
-        return await self._world.hasher.hash(acceptable(password, context=[*own, self._settings.url]))
-
-
-class Sessions:
-    """`auth.sessions`: the live sessions of a user, and ending them."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def list(self, login: str) -> Sequence[Session]:
-        """Newest first. Raises NotFound."""
-        user = await user_flows.find(self._world, login)
-        return await self._world.store.list_sessions(user.id, now=self._world.clock.now())
-
-    async def revoke(self, sid: str) -> bool:
-        """End one session; False when there is none such or it has ended before."""
-        now = self._world.clock.now()
-        loaded = await self._world.store.load_session(sid)
-        ended = await self._world.store.end_session(sid, End.REVOKED, now=now)
-        if loaded is None or ended is None:
-            return False
-        ending.tell(self._world, [ended], user_id=loaded.user.id, reason=End.REVOKED, now=now)
-        return True
-
-    async def revoke_all(self, login: str) -> int:
-        """End all sessions of a user; returns how many. Raises NotFound."""
-        user = await user_flows.find(self._world, login)
-        now = self._world.clock.now()
-        ended = await self._world.store.end_sessions(user.id, End.REVOKED, now=now)
-        ending.tell(self._world, ended, user_id=user.id, reason=End.REVOKED, now=now)
-        return len(ended)
 
 
 class _Events:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -27,8 +27,10 @@ MIN_SECRET_DISTINCT = 12
 _PLACEHOLDER = re.compile(
     r"change.?(me|this)|place.?holder|your.?(own.?)?secret|replace.?(me|this)|insecure", re.I
 )
+_HOST = re.compile(r"[a-z0-9._-]+", re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = timedelta(days=3650)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -77,7 +79,10 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError("expected a duration such as 15m, 7d or 200ms")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2] or "s"])
+    try:
+        return timedelta(seconds=float(match[1]) * _SECONDS[match[2] or "s"])
+    except OverflowError:
+        raise ValueError("this is longer than any clock can tell") from None
 
 
 def _items(text: str) -> tuple[str, ...]:
@@ -153,7 +158,7 @@ class Settings:
             target = name.removesuffix("_file") if name not in known else name
             setting = known.get(target)
             if setting is None or (target != name and not setting.metadata["secret"]):
-                raise SettingsError(f"{shown(name)} is not a setting{_did_you_mean(name, known, shown)}")
+                raise SettingsError(f"{shown(name)} is not a setting{_did_you_mean(target, known, shown)}")
             if target in values:
                 raise SettingsError(f"{shown(target)} is given twice, as a value and as a file")
             values[target] = _read(setting, _file(text, shown(name)) if target != name else text, shown(name))
@@ -184,6 +189,8 @@ class Settings:
             raise SettingsError("access_ttl: whole seconds, as a JWT knows no smaller ones")
         if not self.access_ttl <= self.refresh_ttl <= self.session_max:
             raise SettingsError("access_ttl, refresh_ttl and session_max: none may be longer than the next")
+        if self.session_max > _LONGEST:
+            raise SettingsError("session_max: at most 3650d")
         if not timedelta(0) <= self.rotation_window <= timedelta(minutes=10):
             raise SettingsError(
                 "rotation_window: at most 10m; 20s is enough for any client that is not stuck"
@@ -235,6 +242,8 @@ def _check_secrets(secrets: tuple[str, ...]) -> None:
     """Refuse what can be guessed. The message names the place in the list, never the secret (ASVS 5.0 6.3.2)."""
     for place, item in enumerate(secrets, 1):
         which = "secret" if len(secrets) == 1 else f"secret number {place}"
+        if any("\ud800" <= character <= "\udfff" for character in item):
+            raise SettingsError(f"{which} is not UTF-8 text: `watchword secret` makes one")
         if len(item) < MIN_SECRET_CHARACTERS:
             raise SettingsError(
                 f"{which} has {len(item)} characters, {MIN_SECRET_CHARACTERS} are needed: `watchword secret` makes one"
@@ -249,16 +258,27 @@ def _origin(name: str, text: str) -> str:
     """The one spelling of an origin that browsers send: scheme, host and, if not the default, port."""
     try:
         parts = urlsplit(text.rstrip("/"))
-        host, port = parts.hostname, parts.port
+        host, port = _host(parts.hostname or ""), parts.port
     except ValueError:
-        host = port = None
-        parts = urlsplit("")
+        parts, host, port = urlsplit(""), "", None
     extra = parts.path or parts.query or parts.fragment or parts.username is not None
-    if parts.scheme not in ("http", "https") or not host or extra or "*" in text:
+    if parts.scheme not in ("http", "https") or not host or extra or not text.isprintable():
         raise SettingsError(f"{name}: {text!r} is no origin such as https://app.example.com")
-    shown = f"[{host}]" if ":" in host else host.encode("idna").decode() if not host.isascii() else host
     default = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port not in (None, default) else "")
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
+
+
+def _host(text: str) -> str:
+    """A host as browsers write it in an origin. Raises ValueError."""
+    if ":" in text and "%" not in text:
+        return f"[{IPv6Address(text)}]"
+    if not text.isascii():
+        import idna  # only for who needs it, as it is large; the interpreter's own codec makes strasse of straße
+
+        text = idna.encode(text, uts46=True).decode()
+    if not _HOST.fullmatch(text):
+        raise ValueError("not a host")
+    return text
 
 
 def _read(setting: Field[Any], text: str, shown: str) -> Any:
@@ -272,11 +292,12 @@ def _read(setting: Field[Any], text: str, shown: str) -> Any:
 def _file(path: str, shown: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a path to UTF-8 text"
         raise SettingsError(f"{shown}: cannot read {path}: {reason}") from None
 
 
 def _did_you_mean(text: str, known: Any, shown: Callable[[str], str] = str) -> str:
-    close = difflib.get_close_matches(text.lower(), [str(name) for name in known], n=1, cutoff=0.6)
-    return f"; did you mean {shown(close[0])}?" if close else ""
+    names = {str(name).lower(): str(name) for name in known}
+    close = difflib.get_close_matches(text.strip().lower(), names, n=1, cutoff=0.6)
+    return f"; did you mean {shown(names[close[0]])}?" if close else ""

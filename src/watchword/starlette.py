@@ -26,7 +26,7 @@ from watchword.core.session import Principal
 from watchword.core.user import User
 from watchword.errors import NotAuthenticated, Problem, SettingsError
 from watchword.flows.live import load_live
-from watchword.http.guard import OWNER_KEY, SCOPE_KEY
+from watchword.http.guard import OWNER_KEY, SCOPE_KEY, Guard
 from watchword.routing.answers import problem_response
 from watchword.routing.match import audit, is_public, public
 from watchword.settings import duration
@@ -82,7 +82,9 @@ def require(
 
 def install(app: Starlette, auth: Watchword, *, public: Sequence[str] = ()) -> None:
     """Put our routes, the guard, the loops and problem documents into an app. `public` names routes and mounts, by
-    their path as declared, that are open to anybody."""
+    their path as declared, that are open to anybody. Raises SettingsError for an app that has a guard already."""
+    if isinstance(app.router.middleware_stack, Guard):
+        raise SettingsError("install: this app has a guard already, and two would refuse each other's tokens")
     opened = frozenset(public)
     app.state.watchword_public = opened  # `watchword routes` reads it
     app.router.routes.insert(0, AuthRoutes(auth))
@@ -120,7 +122,9 @@ class AuthRoutes(BaseRoute):
         self._alone = (auth.settings.prefix, "/.well-known/jwks.json")
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        path, root = scope["path"], scope.get("root_path", "")
+        if root and f"{path}/".startswith(f"{root}/"):  # a whole prefix, as Starlette's own routes see it
+            path = path[len(root) :]
         if scope["type"] == "http" and (path.startswith(self._below) or path in self._alone):
             return Match.FULL, {"endpoint": self.endpoint}
         return Match.NONE, {}

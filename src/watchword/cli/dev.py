@@ -37,23 +37,20 @@ def dev(port: int) -> None:
     Listens on this machine alone, and keeps what it makes in .watchword/.
     """
     _check(Settings.from_env())
-    listener = listen.bind(HOST, port)
-    try:
-        made = _prepare(listener.getsockname()[1])
-    except OSError as error:
-        raise Refused(f"cannot write to {FOLDER}/: {error.strerror}") from None
-    settings = lasting(Settings.from_env())
+    with listen.bind(HOST, port) as listener:
+        try:
+            password = _prepare(listener.getsockname()[1])
+        except OSError as error:
+            raise Refused(f"cannot write to {FOLDER}/: {error.strerror}") from None
+        settings = Settings.from_env()
 
-    from watchword.storage.sql.migrate import migrate
+        from watchword.storage.sql.migrate import migrate
 
-    migrate(settings.database_url)
-    password = administer(lambda auth: _demo_login(auth, made), settings=settings)
-    listen.run(
-        "watchword.server.dev:create_app",
-        listener,
-        ready=lambda: click.echo(_banner(settings, password)),
-        log_level="warning",
-    )
+        migrate(settings.database_url)
+        known = administer(lambda auth: _demo_login(auth, password), settings=settings)
+        banner = _banner(settings, password if known else None)
+        app = "watchword.server.dev:create_app"
+        listen.run(app, listener, ready=lambda: click.echo(banner), log_level="warning")
 
 
 def _check(settings: Settings) -> None:
@@ -103,13 +100,13 @@ def _pronounceable() -> str:
     return "-".join(a + b for a, b in zip(syllables[::2], syllables[1::2], strict=True))
 
 
-async def _demo_login(auth: Watchword, password: str) -> str | None:
-    """Make the demo user if there is none. Returns its password; None when somebody has set another one."""
+async def _demo_login(auth: Watchword, password: str) -> bool:
+    """Make the demo user if there is none. Returns whether this is its password: somebody may have set another."""
     try:
         demo = await auth.users.get(DEMO)
     except NotFound:
         demo = await auth.users.create(DEMO, password)
-    return password if await auth.world.hasher.verify(demo.digest, password) else None
+    return await auth.world.hasher.verify(demo.digest, password)
 
 
 def _banner(settings: Settings, password: str | None) -> str:

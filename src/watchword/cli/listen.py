@@ -25,8 +25,14 @@ GRACE_SECONDS = 10
 """How long answers under way may take when a server is asked to stop."""
 KEEP_ALIVE_SECONDS = 65
 """Longer than the minute after which proxies let an idle connection go: the one who might still send closes first."""
-HEADER_BYTES = 32 * 1024
 START_SECONDS = 60
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+}
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -76,14 +82,15 @@ def run(
         proxy_headers=False,
         server_header=False,
         date_header=True,
-        # The app configures logging. Requests are logged by the proxy in front, which sees all of them.
-        log_config=None,
+        # Until the app configures logging, and for the process that watches over the workers. Requests are logged by
+        # the proxy in front, which sees all of them.
+        log_config=_LOGGING,
         log_level=log_level,
         access_log=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        h11_max_incomplete_event_size=HEADER_BYTES,
+        http="watchword.cli.protocol:BoundedProtocol",
     )
     failed = Refused("the server could not start: the lines above say why")
 

@@ -23,21 +23,19 @@ def serve(host: str, port: int, workers: int) -> None:
     settings = Settings.from_env()
     check_production(settings)
     administer(_nothing, settings=settings)
-    listener = listen.bind(host, port)
-    for advice in exposure(settings, host):
-        click.echo(f"watchword: {advice}", err=True)
-    if workers > 1 and THREADS not in os.environ:
-        from watchword.drivers.hasher import available_cores
+    with listen.bind(host, port) as listener:
+        for advice in exposure(settings, host):
+            click.echo(f"watchword: {advice}", err=True)
+        if workers > 1 and THREADS not in os.environ:
+            from watchword.drivers.hasher import available_cores
 
-        # The workers share the cores: as many hashing threads in each would only fight over them.
-        os.environ[THREADS] = str(max(1, available_cores() // workers))
-    shown = f"[{host}]" if ":" in host else host
-
-    def ready() -> None:
-        port = listener.getsockname()[1]
-        click.echo(f"serving {settings.url} on http://{shown}:{port}, workers: {workers}")
-
-    listen.run("watchword.server.app:create_app", listener, ready=ready, workers=workers)
+            # The workers share the cores: as many hashing threads in each would only fight over them.
+            os.environ[THREADS] = str(max(1, available_cores() // workers))
+        bound = listener.getsockname()[1]
+        address = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
+        line = f"serving {settings.url} on {address}, workers: {workers}"
+        app = "watchword.server.app:create_app"
+        listen.run(app, listener, ready=lambda: click.echo(line), workers=workers)
 
 
 def exposure(settings: Settings, host: str | None = None) -> list[str]:

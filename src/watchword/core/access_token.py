@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
@@ -141,7 +142,7 @@ class AccessTokens:
                 raise InvalidToken
             text = _decode(payload_segment)
             payload = json.loads(text)
-            # A name twice, an escape, NaN, a blank, UTF-16: nothing that `issue` writes (RFC 8725 §2.4, ASVS 5.0 1.5.3).
+            # A name twice, an escape, NaN, a blank, UTF-16: nothing that `issue` writes (ASVS 5.0 1.5.3).
             if _json(payload) != text:
                 raise InvalidToken
         except (ValueError, RecursionError):
@@ -239,7 +240,7 @@ def _derived_key(root: RootSecret, algorithm: Algorithm) -> SigningKey:
 def _rsa_key(pem: bytes) -> SigningKey:
     try:
         private = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise SettingsError("rsa_key: not a PEM private key without a password") from None
     if not isinstance(private, rsa.RSAPrivateKey) or private.key_size < _MIN_RSA_BITS:
         raise SettingsError(f"rsa_key: RS256 needs RSA keys of at least {_MIN_RSA_BITS} bits")

@@ -57,6 +57,10 @@ class Revocations:
         """Whether the database was not read for so long that these maps may lack something."""
         return self._read_at is None or abs(now - self._read_at) > STALE_AFTER
 
+    def went_back(self, now: int) -> bool:
+        """Whether the clock is behind where it was at the last reading, which may have forgotten too much then."""
+        return self._read_at is not None and now < self._read_at
+
     @property
     def loaded(self) -> bool:
         """Whether the first full reading took place."""

@@ -49,16 +49,17 @@ class User:
 def canonical_email(text: str, *, field: str = "email") -> str:
     """The one form of an address that is stored and compared. Raises InvalidRequest.
 
-    Length is checked before any Unicode work (normalising long text is slow), the domain is lower case and
-    IDNA-decoded, the local part case-folded: two people whose addresses differ in case alone do not exist in
-    practice, two accounts of one person do.
+    Length is checked before any Unicode work (normalising long text is slow), the domain is IDNA-decoded, all of it
+    lower case and NFC (lower case can undo it: «Ϊ́»): two people whose addresses differ in case alone do not exist in
+    practice, two accounts of one person do. No folding beyond that: «ß» and «ss» may be two mailboxes.
     """
     if len(text) > MAX_LOGIN:
         raise _invalid(field, "too_long", f"At most {MAX_LOGIN} characters.")
     try:
-        return validate_email(text, check_deliverability=False).normalized.lower()
+        address = validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
         raise _invalid(field, "invalid_email", str(error)) from None
+    return unicodedata.normalize("NFC", address.lower())
 
 
 def canonical_username(text: str, *, field: str = "username") -> str:

@@ -5,6 +5,7 @@ Sources: ASVS 5.0 1.5.2, 1.5.3, 2.2.1, 15.3.5, 15.3.7, 16.5.1; SECURITY-TARGET a
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -19,6 +20,12 @@ from watchword.http.problem import Scope
 
 MAX_BODY = 16_384
 """Bytes; the largest valid body is a password change of two passwords of 1,024 bytes, escaped."""
+
+MAX_ERRORS = 20
+"""As many as anybody will read; a body of wrong names alone would be answered with ten times its size."""
+
+BODY_SECONDS = 10
+"""A body that has not arrived by then is somebody holding a connection (SECURITY-TARGET attack 80)."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -82,10 +89,14 @@ async def _read(request: Request) -> bytes:
     if length.isdecimal() and int(length[:20]) > MAX_BODY:
         raise PayloadTooLarge
     chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > MAX_BODY:
-            raise PayloadTooLarge
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                chunks += chunk
+                if len(chunks) > MAX_BODY:
+                    raise PayloadTooLarge
+    except TimeoutError:
+        raise BadRequest("The body took too long to arrive.") from None
     return bytes(chunks)
 
 
@@ -132,7 +143,7 @@ _CODES = {
 def field_errors(found: Sequence[Any]) -> tuple[FieldError, ...]:
     """Field names without FastAPI's leading `body`; never the value that was sent (ASVS 5.0 16.5.1)."""
     errors = []
-    for item in found:
+    for item in found[:MAX_ERRORS]:
         path = [str(part) for part in item["loc"]]
         name = ".".join(
             path[1:] if len(path) > 1 and path[0] in ("body", "path", "query", "header") else path

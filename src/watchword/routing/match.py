@@ -29,11 +29,12 @@ UNKNOWN = object()
 def is_public(routes: Iterable[BaseRoute], scope: Scope, opened: frozenset[str]) -> bool:
     """Whether the endpoint that the router would choose is open. Asked for requests without a valid token alone."""
     endpoint, path = matched(routes, scope)
-    return path in opened or getattr(endpoint, PUBLIC, False) is True
+    return path in opened or _marked(endpoint)
 
 
 def matched(routes: Iterable[BaseRoute], scope: Scope) -> tuple[object, str | None]:
-    """The endpoint of the first full match, as the router picks it, and the path that its top route was declared as.
+    """The endpoint of the first full match, as the router picks it, and the path that its top route was declared as
+    (None for an included router: what its routes call themselves is another route's path here).
 
     What matches nothing, or in part, or cannot be told, is UNKNOWN: 404, 405 and redirects are for the signed-in.
     """
@@ -45,9 +46,8 @@ def matched(routes: Iterable[BaseRoute], scope: Scope) -> tuple[object, str | No
         # FastAPI's lazily included routers say that they match, and only in private which of their routes does. If
         # that name goes away their public routes answer 401: closed, and a test sees it.
         while "endpoint" not in child and (inner := getattr(route, "_match", None)) is not None:
-            match, child, route, context = inner(scope)
-            route = route if context is None or "endpoint" in child else context
-        return child.get("endpoint", UNKNOWN), getattr(route, "path", None)
+            _, child, route, _ = inner(scope)
+        return child.get("endpoint", UNKNOWN), getattr(top, "path", None)
     return UNKNOWN, None
 
 
@@ -68,6 +68,11 @@ def audit(routes: Iterable[Any], opened: frozenset[str] = frozenset()) -> list[E
         endpoint = getattr(route, "endpoint", None) or getattr(route, "app", None)
         path = getattr(route, "path", None) or ""
         name = getattr(endpoint, "__qualname__", None) or type(endpoint or route).__qualname__
-        is_open = path in opened or getattr(endpoint, PUBLIC, False) is True
+        is_open = path in opened or _marked(endpoint)
         entries.append(Entry(path, tuple(sorted(getattr(route, "methods", None) or ())), name, is_open))
     return entries
+
+
+def _marked(endpoint: object) -> bool:
+    """Whether the mark is on this very thing: what derives from a public class is not public by that."""
+    return getattr(endpoint, "__dict__", {}).get(PUBLIC) is True

@@ -111,7 +111,7 @@ def _reported() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise Unavailable(f"The database could not be migrated: {error.orig}") from error
+        raise Unavailable(f"The database refused: {error.orig}") from error
 
 
 def _make_private(path: Path) -> None:

@@ -42,8 +42,8 @@ _DEFAULTS: dict[str, Any] = {
 # its instant, even if this process is stopped in the middle of one: the server ends it then.
 _LIMITS = "SET LOCAL statement_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '2s'"
 
+# A thousand refreshes at once are answered (F13); far more than that would wait for longer than anybody's patience.
 _WAITING_PER_CONNECTION = 100
-_RECONNECT = 2.0
 
 
 class PostgresStore(SqlStore):
@@ -67,8 +67,9 @@ class PostgresStore(SqlStore):
             max_size=pool_size,
             max_waiting=pool_size * _WAITING_PER_CONNECTION,
             timeout=patience,
-            # The next request tries anew after it: a pool that backs off for minutes is down after the database is up.
-            reconnect_timeout=_RECONNECT,
+            # The pool tries after 0, 1, 3 and 5 s and then leaves it to the next request to begin again; with more time
+            # its pauses would grow to minutes, and it would be down long after the database is up.
+            reconnect_timeout=patience,
             reset=None,
             open=False,
             name="watchword",

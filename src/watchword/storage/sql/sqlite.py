@@ -58,6 +58,10 @@ class SqliteStore(SqlStore):
     ) -> None:
         if os.fspath(path) in ("", ":memory:"):
             raise SettingsError("SQLite in memory is not supported: name a file, or use the memory store.")
+        if sqlite3.sqlite_version_info < (3, 35):
+            raise SettingsError(
+                f"Python's SQLite is {sqlite3.sqlite_version}: Watchword needs 3.35 (RETURNING)."
+            )
         super().__init__(compose(sqlite.dialect(paramstyle="named")))
         self._path = Path(path).absolute()
         writer = _Writer(self._path, clock, _SYNCHRONOUS[synchronous], patience)

@@ -270,12 +270,11 @@ def _ending(*which: ColumnElement[bool]) -> tuple[ClauseElement, ClauseElement]:
 
 def _sweep_sessions() -> ClauseElement:
     horizon = bindparam("horizon", type_=BigInteger)
-    # The day is what the index knows, the instant what counts.
-    expired = _session.ended_at.is_(None) & (_session.idle_day < horizon) & (_session.idle_until < horizon)
+    # The day is what the index knows; the instant, which no index could be chosen for, is what counts.
+    over = func.coalesce(_session.ended_at, _session.idle_until) < horizon
+    gone = (_session.ended_at < horizon) | ((_session.idle_day < horizon) & over)
     # Rows that somebody holds are left for the next time, so that sweeping never waits and never deadlocks.
-    old = _limited(select(_session.sid).where((_session.ended_at < horizon) | expired)).with_for_update(
-        skip_locked=True
-    )
+    old = _limited(select(_session.sid).where(gone)).with_for_update(skip_locked=True)
     return delete(ww_session).where(_session.sid.in_(old)).returning(_session.sid)
 
 

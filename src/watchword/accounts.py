@@ -1,0 +1,96 @@
+"""`auth.users` and `auth.sessions`: what an app, a script or an administrator does with people and their devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from watchword.core.session import End, Session
+from watchword.core.user import Status, User
+from watchword.features.password.rules import acceptable
+from watchword.flows import users as flows
+from watchword.flows.end import tell
+from watchword.ports import World
+from watchword.settings import Settings
+
+
+class Users:
+    """`auth.users`: what an app or a script does with users. Logins are emails, usernames or ids."""
+
+    def __init__(self, world: World, settings: Settings) -> None:
+        self._world = world
+        self._settings = settings
+
+    async def create(
+        self,
+        email: str,
+        password: str | None = None,
+        *,
+        username: str | None = None,
+        roles: Sequence[str] = (),
+    ) -> User:
+        """An active, verified user. Raises InvalidRequest, AlreadyExists."""
+        digest = None if password is None else await self._digest(password, email, username)
+        return await flows.create(self._world, email, digest, username=username, roles=roles)
+
+    async def get(self, login: str) -> User:
+        """Raises NotFound."""
+        return await flows.find(self._world, login)
+
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Sequence[User]:
+        """In the order of creation, beginning behind the id `after`."""
+        return await self._world.store.list_users(after=after, limit=limit)
+
+    async def set_password(self, login: str, password: str) -> None:
+        """Ends all sessions. Raises NotFound, InvalidRequest."""
+        user = await self.get(login)
+        digest = await self._digest(password, user.email, user.username)
+        await flows.set_password(self._world, user, digest)
+
+    async def enable(self, login: str) -> None:
+        """Raises NotFound."""
+        await flows.set_status(self._world, await self.get(login), Status.ACTIVE)
+
+    async def disable(self, login: str) -> None:
+        """Ends all sessions. Raises NotFound."""
+        await flows.set_status(self._world, await self.get(login), Status.DISABLED)
+
+    async def set_roles(self, login: str, roles: Sequence[str]) -> None:
+        """Access tokens that name the old roles stop counting. Raises NotFound, InvalidRequest."""
+        await flows.set_roles(self._world, await self.get(login), roles)
+
+    async def delete(self, login: str) -> None:
+        """Ends all sessions and forgets the user. Raises NotFound."""
+        await flows.delete(self._world, await self.get(login))
+
+    async def _digest(self, password: str, *own: str | None) -> str:
+        return await self._world.hasher.hash(acceptable(password, context=[*own, self._settings.url]))
+
+
+class Sessions:
+    """`auth.sessions`: the live sessions of a user, and ending them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list(self, login: str) -> Sequence[Session]:
+        """Newest first. Raises NotFound."""
+        user = await flows.find(self._world, login)
+        return await self._world.store.list_sessions(user.id, now=self._world.clock.now())
+
+    async def revoke(self, sid: str) -> bool:
+        """End one session; False when there is none such or it has ended before."""
+        now = self._world.clock.now()
+        loaded = await self._world.store.load_session(sid)
+        ended = await self._world.store.end_session(sid, End.REVOKED, now=now)
+        if loaded is None or ended is None:
+            return False
+        tell(self._world, [ended], user_id=loaded.user.id, reason=End.REVOKED, now=now)
+        return True
+
+    async def revoke_all(self, login: str) -> int:
+        """End all sessions of a user; returns how many. Raises NotFound."""
+        user = await flows.find(self._world, login)
+        now = self._world.clock.now()
+        ended = await self._world.store.end_sessions(user.id, End.REVOKED, now=now)
+        tell(self._world, ended, user_id=user.id, reason=End.REVOKED, now=now)
+        return len(ended)
