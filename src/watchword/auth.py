@@ -229,6 +229,8 @@ async def _sweep_hourly(world: World) -> None:
             await sweep(world)
         except Unavailable as error:
             log.warning("could not sweep: %s", error)
+        except Exception:  # what keeps one sweep from its end must not keep the next from its beginning
+            log.exception("sweeping failed")
 
 
 def _micros(span: timedelta) -> int:

@@ -134,7 +134,7 @@ class Store(Users, Protocol):
         `ended_for` µs; returns how many rows went."""
 
     async def check(self) -> None:
-        """One cheap round trip. Raises StaleSchemaError when the tables are not those of this version."""
+        """One cheap round trip. Raises StaleSchemaError when the tables are missing or older than this version."""
 
 
 EventSink = Callable[[Event], None]

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
-from watchword.errors import Unavailable, registry
+from watchword.errors import StaleSchemaError, Unavailable, registry
 from watchword.http.site import Site
 from watchword.routing.answers import answers, reply
 
@@ -42,7 +42,10 @@ def router(site: Site) -> APIRouter:
     async def ready(request: Request) -> Response:
         if world.revocations.stale(world.clock.now()):
             raise Unavailable("Revocations have not been read yet, or not for a while.", retry_after=1)
-        await world.store.check()
+        try:
+            await world.store.check()
+        except StaleSchemaError as error:
+            raise Unavailable(retry_after=5) from error
         return reply({"status": "ok"})
 
     @routes.get("/.well-known/jwks.json", summary="Public keys of access tokens", response_model=Jwks)

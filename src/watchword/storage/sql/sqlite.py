@@ -39,6 +39,8 @@ _FAULTS_OF_THE_JOB = {
     sqlite3.SQLITE_RANGE,
     sqlite3.SQLITE_TOOBIG,
 }
+# SQLite has no code of its own for these.
+_STALE = ("no such table", "no such column", "table ")
 
 
 class SqliteStore(SqlStore):
@@ -224,11 +226,11 @@ def _is_outage(error: Exception) -> bool:
 
 
 def _told(error: Exception) -> Exception:
-    """What an asker is told. A new object each time, as each asker's traceback is hung on it."""
+    """What an asker is told. Unavailable is a new object each time, as each asker's traceback is hung on it."""
     told: Exception
     if _is_outage(error):
         told = Unavailable(retry_after=1)
-    elif isinstance(error, sqlite3.OperationalError) and str(error).startswith(("no such ", "table ")):
+    elif isinstance(error, sqlite3.OperationalError) and str(error).startswith(_STALE):
         told = StaleSchemaError(STALE)
     else:
         return error

@@ -1,0 +1,27 @@
+"""What the tests of stores share: databases of their own, thrown away afterwards."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.storage.samples import fresh_database
+from watchword.storage.sql.migrate import migrate
+
+pytest.register_assert_rewrite("tests.storage.contract_users", "tests.storage.contract_sessions")
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The URL of a migrated database, one a module."""
+    with fresh_database() as url:
+        migrate(url)
+        yield url
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> Path:
+    """A migrated database file."""
+    path = tmp_path / "watchword.db"
+    migrate(f"sqlite:///{path}")
+    return path
