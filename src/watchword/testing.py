@@ -1,6 +1,6 @@
 """A pytest plugin for apps that use Watchword: sign a test client in, and travel in time.
 
-    def test_profile(app_auth, login_as, client):     # your own fixtures give `auth` and a test client
+    def test_profile(login_as, client, auth):     # `auth` and a Starlette TestClient come from fixtures of your own
         login_as(client, auth, "ada@example.com", roles=["owner"])
         assert client.get("/profile").status_code == 200
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
 
 from watchword.auth import Watchword
@@ -94,7 +95,8 @@ def login_as() -> Any:
 
     def login(client: Any, auth: Watchword, email: str, *, roles: Sequence[str] = ()) -> User:
         user: User
-        user, headers = client.portal.call(lambda: sign_in_as(auth, email, roles=roles))
+        run = anyio.run if client.portal is None else client.portal.call  # without and within `with client:`
+        user, headers = run(lambda: sign_in_as(auth, email, roles=roles))
         client.headers.update(headers)
         return user
 

@@ -22,13 +22,13 @@ class Grant:
     refresh_expires_in: int
 
 
-def grant(world: World, session: Session, user: User, *, now: int) -> Grant:
+def grant(world: World, session: Session, user: User, *, now: int, read_at: int) -> Grant:
     """A fresh access token, and the refresh token of the newest generation; neither outlives the session.
 
-    `now` is the clock that decided. The access token is issued by the host's, which guards compare with, and never
-    before the user's `tokens_from`.
+    `now` is the clock that decided. The access token is issued by the host's, which guards compare with, as of
+    `read_at`, the instant before `user` was read: roles that changed since then make it an old one (ASVS 5.0 8.3.2).
     """
-    issued_at = max(world.clock.now() // 1_000_000, user.tokens_from)
+    issued_at = max(read_at // 1_000_000, user.tokens_from)
     ends_at = session.ends_at // 1_000_000
     access_token = world.access_tokens.issue(
         user_id=user.id,

@@ -27,6 +27,7 @@ async def refresh(world: World, token: str, *, in_cookie: bool, client: Client) 
     if presented is None:
         raise InvalidToken
     for _ in range(SWAPS):
+        read_at = world.clock.now()
         loaded = await world.store.load_session(presented.sid)
         if loaded is None or not _ours(world, loaded.session, presented, in_cookie=in_cookie):
             raise InvalidToken
@@ -53,36 +54,35 @@ async def refresh(world: World, token: str, *, in_cookie: bool, client: Client) 
             case Kind.REPEAT:
                 if decision.lineage is not session.lineage:
                     await world.store.record_crossing(session.sid, decision.lineage)
-                return grant(world, session, user, now=now)
+                return grant(world, session, user, now=now, read_at=read_at)
             case _:
                 after = _minted(world, session, decision.lineage, now, client)
                 if await world.store.swap_session(session, after):
                     if decision.kind is Kind.AHEAD:
                         detail = f"generation {presented.generation} after {session.lineage.newest}"
                         world.emit(Event(events.SESSION_AHEAD, now, user.id, session.sid, client.ip, detail))
-                    return grant(world, after, user, now=now)
+                    return grant(world, after, user, now=now, read_at=read_at)
     raise Overloaded(retry_after=1)
 
 
 async def reauthenticate(world: World, loaded: LoadedSession, *, method: str, client: Client) -> Grant:
     """Renew `auth_time` of a live session whose user has just proved who they are by `method`; the sid stays.
 
-    Raises SessionEnded when the session ended meanwhile.
+    Raises SessionEnded when the session ended meanwhile, as it does by a new password unless it was set from here.
     """
+    sid = loaded.session.sid
     for _ in range(SWAPS):
-        session, user, now = loaded.session, loaded.user, loaded.now
-        if not session.live(user, now):
+        read_at = world.clock.now()
+        current = await world.store.load_session(sid)
+        if current is None or not current.session.live(current.user, current.now):
             raise SessionEnded
+        session, user, now = current.session, current.user, current.now
         lineage = branch(session.lineage, context=client.context, now=now).lineage
         amr = session.amr if method in session.amr else (*session.amr, method)
         after = replace(_minted(world, session, lineage, now, client), auth_time=now, amr=amr)
         if await world.store.swap_session(session, after):
             world.emit(Event(events.REAUTHENTICATED, now, user.id, session.sid, client.ip, method))
-            return grant(world, after, user, now=now)
-        again = await world.store.load_session(session.sid)
-        if again is None or again.user.digest != user.digest:
-            raise SessionEnded
-        loaded = again
+            return grant(world, after, user, now=now, read_at=read_at)
     raise Overloaded(retry_after=1)
 
 

@@ -25,6 +25,9 @@ async def start_session(
     (ASVS 5.0 7.2.4, SECURITY-TARGET attack 32).
     """
     now = world.clock.now()
+    current = await world.store.load_user(user.id)  # roles may have changed while the password was checked
+    if current is None or current.digest != user.digest:
+        return None
     session = sessions.start(
         sid=uuid7(now, secrets.token_bytes(10)),
         seed=secrets.token_bytes(32),
@@ -40,4 +43,4 @@ async def start_session(
         return None
     forget(world, replaced)
     world.emit(Event(events.SIGNED_IN, now, user.id, session.sid, client.ip, "+".join(amr)))
-    return grant(world, session, user, now=now)
+    return grant(world, session, current, now=now, read_at=now)

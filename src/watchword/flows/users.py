@@ -50,9 +50,12 @@ async def create(
 
 
 async def find(world: World, login_or_id: str) -> User:
-    """By email, username or id. Raises NotFound."""
+    """By id, email or username, in this order: nobody may pass for another by a username that is his id.
+
+    Raises NotFound.
+    """
     login = canonical_login(login_or_id)
-    user = (await world.store.find_user(login) if login else None) or await world.store.load_user(login_or_id)
+    user = await world.store.load_user(login_or_id) or (await world.store.find_user(login) if login else None)
     if user is None:
         raise NotFound("There is no such user.")
     return user

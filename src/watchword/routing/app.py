@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from watchword.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
-from watchword.http.problem import Scope
+from watchword.http.problem import Receive, Scope, Send
 from watchword.routing.answers import ProblemDocument, answers, problem_response
 from watchword.routing.bodies import field_errors
 
@@ -51,7 +51,39 @@ class PlainRoute(Route):
         }
 
 
-def build(routers: Sequence[APIRouter], *, docs: str, prefix: str, version: str) -> FastAPI:
+class OurRoutes:
+    """The plain routes, with nothing around them, in front of an app of all routes, which answers the rest."""
+
+    def __init__(self, app: FastAPI, *, docs: str) -> None:
+        self._app = app
+        self.routes = app.routes
+        self._plain = [route for route in app.routes if isinstance(route, PlainRoute)]
+        self._docs = docs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for route in self._plain:
+            match, child_scope = route.matches(scope)
+            if match is Match.FULL:
+                scope["route"] = route
+                scope.update(child_scope)
+                await self._answer(route, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _answer(self, route: PlainRoute, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await route.endpoint(Request(scope, receive, send))
+        except Problem as problem:
+            response = problem_response(problem, docs=self._docs)
+        except HTTPException:
+            raise  # of a middleware around us, such as the host's limit on bodies: its own to answer
+        except Exception:
+            await problem_response(InternalError(), docs=self._docs)(scope, receive, send)
+            raise  # to the server's log
+        await response(scope, receive, send)
+
+
+def build(routers: Sequence[APIRouter], *, docs: str, prefix: str, version: str) -> OurRoutes:
     """One ASGI app of all routes, every failure of which is a problem document."""
     app = FastAPI(
         title="Watchword",
@@ -82,7 +114,7 @@ def build(routers: Sequence[APIRouter], *, docs: str, prefix: str, version: str)
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, unreadable)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    return app
+    return OurRoutes(app, docs=docs)
 
 
 def _methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:

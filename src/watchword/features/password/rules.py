@@ -8,6 +8,7 @@ Sources: ASVS 5.0 6.2.1, 6.2.4, 6.2.5, 6.2.8, 6.2.9, 6.2.11; NIST SP 800-63B-4 Â
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
@@ -17,6 +18,20 @@ from watchword.errors import FieldError, InvalidRequest
 
 MIN_CHARACTERS = 8
 MAX_BYTES = 1024
+_DIGITS = "0123456789"
+_ORNAMENTS = _DIGITS + " !?.,;:-_+*#$%&/()=@'\""
+_ROWS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "qwertzuiop",
+    "azertyuiop",
+    "qazwsxedcrfvtgb",
+    "qazxswedcvfrtgb",
+    "zaqwsxcderfvbgt",
+    "qwaszx",
+)
 _LEET = str.maketrans("01345789@$!|", "oleastbgasil")
 
 
@@ -36,37 +51,61 @@ def acceptable(password: str, *, context: Sequence[str | None] = (), field: str 
     text = normalise(password, field=field)
     if len(text) < MIN_CHARACTERS:
         raise _invalid(field, "too_short", f"At least {MIN_CHARACTERS} characters.")
-    core = _core(text)
-    if not core or core in _common() or _is_run(core):
+    cores = _cores(text)
+    if not _common().isdisjoint(cores) or any(_is_run(core, text) for core in cores) or _is_number(text):
         raise _invalid(field, "too_common", "This is among the first that anybody would try.")
-    own = {_core(word) for part in context if part for word in [part, *part.replace("@", ".").split(".")]}
-    if core in own:
+    if not _own_words(context).isdisjoint(cores):
         raise _invalid(field, "too_personal", "This is your own address or name.")
     return text
 
 
-def _core(text: str) -> str:
-    """What is left when decoration goes: case, digits and signs at the ends, letters written as signs, repetition."""
-    folded = text.casefold().strip("0123456789 !?.,;:-_+*#$%&/()=@'\"")
-    folded = folded.translate(_LEET)
-    for size in range(1, len(folded) // 2 + 1):
-        if len(folded) % size == 0 and folded[:size] * (len(folded) // size) == folded:
-            return folded[:size]
-    return folded
+def _cores(text: str) -> set[str]:
+    """What is left when decoration goes: case, digits and signs at the ends or in between, letters written as signs,
+    repetition. Several readings, as `$` may be an S or an ornament; none of what holds no letter."""
+    folded = text.casefold()
+    letters = "".join(character for character in folded if character not in _ORNAMENTS)
+    if not letters:
+        return set()
+    readings = {
+        folded.strip(_ORNAMENTS).translate(_LEET),
+        folded.strip(_DIGITS).translate(_LEET).strip(_ORNAMENTS),
+    }
+    if len(letters) >= 4 and len(letters) * 2 >= len(folded):
+        readings.add(letters)
+    return {_once(reading) for reading in readings}
 
 
-def _is_run(core: str) -> bool:
-    """One character, or a walk along the alphabet or a row of keys."""
-    rows = (
-        "abcdefghijklmnopqrstuvwxyz",
-        "qwertyuiop",
-        "asdfghjkl",
-        "zxcvbnm",
-        "qwertzuiop",
-        "azertyuiop",
-        "qazwsxedc",
-    )
-    return len(core) < 2 or any(core in row or core in row[::-1] for row in rows)
+def _once(text: str) -> str:
+    """The part that a text is a repetition of: itself, mostly."""
+    return text[: (text + text).find(text, 1)]
+
+
+def _is_run(core: str, text: str) -> bool:
+    """A walk along the alphabet or a row of keys; or next to nothing, unless much else is around it."""
+    if len(core) < 3 and len(text) >= 12:
+        return _is_simple("".join(character for character in text if character in _ORNAMENTS), least=8)
+    return len(core) < 2 or any(core in row or core in row[::-1] for row in _ROWS)
+
+
+def _is_number(text: str) -> bool:
+    """Digits and signs alone are dates, telephone numbers and runs, unless there are many that do not repeat."""
+    return not text.strip(_ORNAMENTS) and _is_simple(text, least=16)
+
+
+def _is_simple(text: str, *, least: int) -> bool:
+    digits = "".join(character for character in text if character in _DIGITS)
+    counting = _DIGITS * 4
+    counts = digits != "" and (digits in counting or digits in counting[::-1])
+    return counts or len(_once(text)) < least
+
+
+def _own_words(context: Sequence[str | None]) -> set[str]:
+    """Each address, name or URL: as it is, without its domain, in its words and without what parts them."""
+    words = set()
+    for part in filter(None, context):
+        local = part.partition("@")[0]
+        words.update([part, local, re.sub(r"[\W_]+", "", local), *re.split(r"[\W_]+", part)])
+    return {core for word in words for core in _cores(word)}
 
 
 @cache

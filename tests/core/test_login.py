@@ -1,0 +1,42 @@
+"""The next step of a login."""
+
+from __future__ import annotations
+
+import pytest
+
+from watchword.core.login import Step, next_step
+from watchword.core.user import Status, User
+
+
+def user(status: Status) -> User:
+    return User(
+        id="u",
+        email="ada@example.com",
+        email_verified=status is not Status.UNVERIFIED,
+        username=None,
+        digest="digest",
+        status=status,
+        roles=(),
+        tokens_from=0,
+        created_at=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "right", "step"),
+    [
+        (None, False, Step.REFUSE),
+        (None, True, Step.REFUSE),
+        (Status.ACTIVE, False, Step.REFUSE),
+        (Status.ACTIVE, True, Step.START_SESSION),
+        (Status.DISABLED, False, Step.REFUSE),
+        (Status.DISABLED, True, Step.REFUSE),
+        (Status.UNVERIFIED, False, Step.REFUSE),
+        (Status.UNVERIFIED, True, Step.VERIFY_EMAIL),
+    ],
+)
+def test_only_who_knows_the_password_learns_anything_of_the_account(
+    status: Status | None, right: bool, step: Step
+) -> None:
+    """Attacks 44, 65; ASVS 2.3.1, 6.3.8; R35."""
+    assert next_step(user(status) if status else None, password_right=right) is step

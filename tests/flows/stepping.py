@@ -1,0 +1,245 @@
+"""A world to step flows in: no event loop, a clock that the test moves, a hasher that answers at once and counts, and
+a memory store in whose verbs a test can let something else happen first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from copy import deepcopy
+from typing import Any, TypeVar
+
+from watchword.auth import Watchword
+from watchword.core import refresh_token
+from watchword.core.login import Step
+from watchword.core.revocation import Revoked
+from watchword.core.rotation import Lineage
+from watchword.core.session import Client, End, Principal, Session
+from watchword.core.user import Status, User
+from watchword.errors import Problem
+from watchword.events import Event
+from watchword.features.password import flow as password_flow
+from watchword.flows import users
+from watchword.flows.grant import Grant
+from watchword.flows.refresh import refresh
+from watchword.ports import LoadedSession
+from watchword.settings import Mode, Settings
+from watchword.storage.memory import MemoryStore
+from watchword.testing import TravellingClock
+
+T = TypeVar("T")
+
+SECOND = 1_000_000
+NOW = 1_800_000_000 * SECOND
+WINDOW = 20
+"""Seconds, as configured by default."""
+EMAIL, PASSWORD = "ada@example.com", "analytical engine"
+HOME = Client("192.0.2.7", "Firefox")
+AWAY = Client("198.51.100.7", "curl")
+
+
+def step(flow: Coroutine[Any, Any, T]) -> T:
+    """Run a flow to its end in one step, as a synchronous framework does; a flow that suspends is at fault."""
+    try:
+        flow.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    flow.close()
+    raise AssertionError(f"{flow!r} suspended")
+
+
+class InstantHasher:
+    """Implements `ports.Hasher` without work and without suspending. `calls` are what it was asked."""
+
+    def __init__(self) -> None:
+        self.parameters = "v1"
+        self.calls: list[str] = []
+
+    async def hash(self, password: str) -> str:
+        self.calls.append("hash")
+        return f"{self.parameters}:{password}"
+
+    async def verify(self, digest: str | None, password: str) -> bool:
+        self.calls.append("verify")
+        return digest is not None and digest.partition(":")[2] == password
+
+    def outdated(self, digest: str) -> bool:
+        return not digest.startswith(self.parameters + ":")
+
+
+class ScriptedStore(MemoryStore):
+    """Notes its writes in `log`. What a test puts into `first[verb]` runs before that verb, once each."""
+
+    def __init__(self, clock: TravellingClock, log: list[str]) -> None:
+        super().__init__(clock)
+        self._log = log
+        self.first: dict[str, list[Callable[[], object]]] = {}
+
+    def rows(self) -> object:
+        """Everything that is stored, to compare before with after."""
+        return deepcopy((self._users, self._sessions, self._revoked))
+
+    def _begin(self, verb: str, *, writes: bool = True) -> None:
+        if self.first.get(verb):
+            self.first[verb].pop(0)()
+        if writes:
+            self._log.append(verb)
+
+    async def create_user(self, user: User) -> None:
+        self._begin("create_user")
+        await super().create_user(user)
+
+    async def find_user(self, login: str) -> User | None:
+        self._begin("find_user", writes=False)
+        return await super().find_user(login)
+
+    async def replace_digest(self, user_id: str, *, old: str, new: str) -> bool:
+        self._begin("replace_digest")
+        return await super().replace_digest(user_id, old=old, new=new)
+
+    async def change_password(
+        self, user_id: str, digest: str, *, now: int, keep: str | None
+    ) -> Sequence[Revoked] | None:
+        self._begin("change_password")
+        return await super().change_password(user_id, digest, now=now, keep=keep)
+
+    async def insert_session(
+        self, session: Session, *, digest: str | None, replaces: str | None
+    ) -> Sequence[Revoked] | None:
+        self._begin("insert_session")
+        return await super().insert_session(session, digest=digest, replaces=replaces)
+
+    async def load_session(self, sid: str) -> LoadedSession | None:
+        self._begin("load_session", writes=False)
+        return await super().load_session(sid)
+
+    async def swap_session(self, before: Session, after: Session) -> bool:
+        self._begin("swap_session")
+        return await super().swap_session(before, after)
+
+    async def record_crossing(self, sid: str, lineage: Lineage) -> None:
+        self._begin("record_crossing")
+        await super().record_crossing(sid, lineage)
+
+    async def end_session(
+        self, sid: str, end: End, *, now: int, user_id: str | None = None
+    ) -> Revoked | None:
+        self._begin("end_session")
+        return await super().end_session(sid, end, now=now, user_id=user_id)
+
+
+class Lab:
+    """One Watchword over a scripted store. `events` are those emitted, `log` both writes and events in order."""
+
+    def __init__(self, **texts: str) -> None:
+        self.clock = TravellingClock(micros=NOW)
+        self.log: list[str] = []
+        self.events: list[Event] = []
+        self.store = ScriptedStore(self.clock, self.log)
+        self.hasher = InstantHasher()
+        self.auth = Watchword(
+            Settings.parse(
+                {"secret": "kX3vQz8LmN1pR6tYw0aBcDeFgHiJk-test-secret", "url": "http://testserver"} | texts
+            ),
+            store=self.store,
+            hasher=self.hasher,
+            clock=self.clock,
+            on_event=self._note,
+        )
+        self.world = self.auth.world
+
+    def _note(self, event: Event) -> None:
+        self.events.append(event)
+        self.log.append(f"event {event.name}")
+
+    @property
+    def facts(self) -> list[str]:
+        """The names of the events so far."""
+        return [event.name for event in self.events]
+
+    def travel(self, seconds: float) -> None:
+        self.clock.micros += round(seconds * SECOND)
+
+    def user(
+        self,
+        email: str = EMAIL,
+        password: str | None = PASSWORD,
+        *,
+        roles: Sequence[str] = (),
+        status: Status = Status.ACTIVE,
+    ) -> User:
+        digest = None if password is None else f"{self.hasher.parameters}:{password}"
+        made = step(users.create(self.world, email, digest, roles=roles, status=status))
+        self.forget_log()
+        return made
+
+    def stored(self, email: str = EMAIL) -> User:
+        """The row as it is now."""
+        row = step(self.store.find_user(email))
+        assert row is not None
+        return row
+
+    def log_in(
+        self,
+        email: str = EMAIL,
+        password: str = PASSWORD,
+        *,
+        client: Client = HOME,
+        mode: Mode = Mode.COOKIES,
+        replaces: str | None = None,
+    ) -> Grant | Step:
+        return step(
+            password_flow.log_in(self.world, email, password, client=client, mode=mode, replaces=replaces)
+        )
+
+    def session(self, email: str = EMAIL, **options: Any) -> Grant:
+        """Signed in, or the test is wrong."""
+        grant = self.log_in(email, **options)
+        assert isinstance(grant, Grant)
+        return grant
+
+    def refresh(self, token: str, *, client: Client = HOME, in_cookie: bool = True) -> Grant:
+        return step(refresh(self.world, token, in_cookie=in_cookie, client=client))
+
+    def row(self, sid: str) -> Session:
+        """The session row as it is now."""
+        loaded = step(self.store.load_session(sid))
+        assert loaded is not None
+        return loaded.session
+
+    def principal(self, grant: Grant) -> Principal:
+        """What a guard makes of the access token at this moment."""
+        return self.world.verifier.verify(grant.access_token.encode(), self.clock.now())
+
+    def guard(self, grant: Grant) -> str:
+        """How a guard answers to the access token: `ok`, or a code."""
+        return code_of(lambda: self.principal(grant))
+
+    def forget_log(self) -> None:
+        self.log.clear()
+        self.events.clear()
+        self.hasher.calls.clear()
+
+
+def lab_with_user(**texts: str) -> Lab:
+    """A lab of some settings, `EMAIL` in it."""
+    lab = Lab(**texts)
+    lab.user()
+    return lab
+
+
+def generation(grant_or_token: Grant | str) -> int:
+    """The number of a refresh token."""
+    token = grant_or_token if isinstance(grant_or_token, str) else grant_or_token.refresh_token
+    presented = refresh_token.read(token)
+    assert presented is not None
+    return presented.generation
+
+
+def code_of(call: Callable[[], object]) -> str:
+    """The code of the problem that a call ends in; `ok` when it ends well."""
+    try:
+        call()
+    except Problem as problem:
+        return problem.code
+    return "ok"
