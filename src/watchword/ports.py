@@ -126,12 +126,12 @@ class Store(Users, Protocol):
     async def list_sessions(self, user_id: str, *, now: int) -> Sequence[Session]:
         """Those neither ended nor expired, newest first."""
 
-    async def read_revocations(self, *, since: int | None) -> RevocationPage:
-        """What was written at `since` or later by the database's clock; everything when None."""
+    async def read_revocations(self, *, since: int) -> RevocationPage:
+        """What was written at `since` or later by the database's clock."""
 
-    async def sweep(self, *, now: int, ended_for: int, batch: int) -> int:
-        """Delete at most `batch` sessions that expired or ended, and at most `batch` revocations, each older than
-        `ended_for` µs; returns how many rows went."""
+    async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
+        """Delete at most `batch` sessions that expired or ended `ended_for` µs ago or earlier, and at most `batch`
+        revocations that are `revoked_for` old; returns how many rows went."""
 
     async def check(self) -> None:
         """One cheap round trip. Raises StaleSchemaError when the tables are missing or older than this version."""

@@ -17,7 +17,7 @@ from watchword.flows.follow import OVERLAP, poll
 from watchword.flows.grant import Grant
 from watchword.flows.live import demand, load_live
 from watchword.flows.sweep import BATCH, KEPT, sweep
-from watchword.ports import RevocationPage
+from watchword.ports import RevocationPage, World
 
 HOUR, DAY = 3600, 86_400
 
@@ -58,7 +58,7 @@ def test_another_process_learns_of_a_change_of_roles_at_its_next_poll(lab: Lab) 
     assert other.guard(grant) == "token_expired"
 
 
-def test_the_first_reading_is_a_full_one(lab: Lab) -> None:
+def test_the_first_reading_goes_back_as_far_as_a_token_can_live(lab: Lab) -> None:
     """F20: a worker that starts late knows of what ended before it was there."""
     grant = lab.session()
     step(end.log_out(lab.world, refresh=grant.refresh_token, access=None, ip=""))
@@ -75,33 +75,41 @@ class Feed:
 
     def __init__(self, *instants: int) -> None:
         self.instants = list(instants)
-        self.asked: list[int | None] = []
+        self.asked: list[int] = []
 
-    async def read_revocations(self, *, since: int | None) -> RevocationPage:
+    async def read_revocations(self, *, since: int) -> RevocationPage:
         self.asked.append(since)
         return RevocationPage([], [], self.instants[min(len(self.asked), len(self.instants)) - 1])
 
 
 def test_each_poll_goes_back_over_thirty_seconds_of_the_databases_clock(lab: Lab) -> None:
     """F19: a transaction that took its instant earlier may become visible later."""
-    feed = Feed(5_000 * SECOND, 5_001 * SECOND, 5_600 * SECOND)
+    feed = Feed(5_000 * SECOND, 5_000 * SECOND, 5_001 * SECOND, 5_600 * SECOND)
     world = replace(lab.world, store=feed)  # type: ignore[arg-type]  # the one verb that is asked
     last: int | None = None
     for _ in range(3):
         last = step(poll(world, last))
     assert OVERLAP == 30 * SECOND
-    assert feed.asked == [None, 4_970 * SECOND, 4_971 * SECOND]
+    assert feed.asked[1:] == [beginning(world, 5_000), 4_970 * SECOND, 4_971 * SECOND]
     assert last == 5_600 * SECOND, "after a pause it goes back to the last good reading"
 
 
 def test_a_database_whose_clock_went_back_is_read_from_the_beginning(lab: Lab) -> None:
     """F8: `since` would lie in the future, and nothing would be read for an hour."""
-    feed = Feed(9_000 * SECOND, 5_000 * SECOND, 5_000 * SECOND, 5_001 * SECOND)
+    feed = Feed(*[9_000 * SECOND] * 2, *[5_000 * SECOND] * 3, 5_001 * SECOND)
     world = replace(lab.world, store=feed)  # type: ignore[arg-type]  # the one verb that is asked
     last: int | None = None
     for _ in range(3):
         last = step(poll(world, last))
-    assert feed.asked == [None, 8_970 * SECOND, None, 4_970 * SECOND]
+    clock_alone, first, late, clock_again, *then = feed.asked
+    assert clock_alone == clock_again > 10**18, "an instant that no row is younger than"
+    assert [first, late] == [beginning(world, 9_000), 8_970 * SECOND]
+    assert then == [beginning(world, 5_000), 4_970 * SECOND]
+
+
+def beginning(world: World, now: int) -> int:
+    """Since when a first reading asks, at `now` seconds of the database's clock."""
+    return now * SECOND - world.revocations.keep - OVERLAP
 
 
 def test_a_clock_that_jumped_ahead_and_back_revives_no_ended_session(lab: Lab) -> None:
@@ -250,7 +258,7 @@ def test_ended_and_expired_sessions_stay_for_seven_days(lab: Lab) -> None:
     step(end.log_out(lab.world, refresh=ended.refresh_token, access=None, ip=""))
     assert KEPT == 7 * DAY * SECOND
     lab.travel(7 * DAY)
-    assert step(sweep(lab.world)) == 0
+    assert step(sweep(lab.world)) == 1, "the revocation, which no access token can be of any more"
     assert code_of(lambda: lab.refresh(ended.refresh_token)) == "session_ended"
     lab.travel(0.000001)
     step(sweep(lab.world))

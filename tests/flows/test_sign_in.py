@@ -92,7 +92,7 @@ def test_a_session_replaced_before_is_not_ended_twice(lab: Lab) -> None:
     lab.travel(5)
     lab.session(replaces=old.session.sid)
     assert lab.row(old.session.sid).ended_at == NOW
-    assert step(lab.store.read_revocations(since=None)).ended == [Revoked(old.session.sid, NOW)]
+    assert step(lab.store.read_revocations(since=0)).ended == [Revoked(old.session.sid, NOW)]
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ class SessionContract:
         assert before <= revoked.at <= await now_of(store)
         assert await loaded(store, session) == replace(session, ended_at=revoked.at, end=end)
         assert await store.end_session(session.sid, End.REUSE, now=await now_of(store)) is None
-        assert (await store.read_revocations(since=None)).ended == [revoked]
+        assert (await store.read_revocations(since=0)).ended == [revoked]
 
     async def test_of_ten_ends_at_once_one_is_made(self, store: Store) -> None:
         session = await stored_session(store, await stored_user(store))
@@ -268,7 +268,7 @@ class SessionContract:
         assert one is not None
         assert two is not None
         assert one.at < two.at
-        page = await store.read_revocations(since=None)
+        page = await store.read_revocations(since=0)
         assert list(page.ended) in ([one, two], [two, one])
         assert page.tokens_from == []
         assert page.now >= two.at
@@ -284,14 +284,21 @@ class SessionContract:
         await store.end_session(ended.sid, End.LOGOUT, now=now)
         recent = await stored_session(store, user, idle_until=now - DAY)
         expired = await stored_session(store, user, idle_until=now - 8 * DAY)
-        assert await store.sweep(now=now, ended_for=7 * DAY, batch=100) == 1
+        assert await store.sweep(now=now, ended_for=7 * DAY, revoked_for=7 * DAY, batch=100) == 1
         assert await store.load_session(expired.sid) is None
         for kept in (live, ended, recent):
             assert await store.load_session(kept.sid) is not None
         # Six and a half days later the recent one has been over for seven, half a day later the ended one as well.
-        assert await store.sweep(now=now + 13 * DAY // 2, ended_for=7 * DAY, batch=100) == 1
+        assert (
+            await store.sweep(now=now + 13 * DAY // 2, ended_for=7 * DAY, revoked_for=7 * DAY, batch=100) == 1
+        )
         assert await store.load_session(recent.sid) is None
-        assert await store.sweep(now=now + 7 * DAY + 60 * SECOND, ended_for=7 * DAY, batch=100) == 2
+        assert (
+            await store.sweep(
+                now=now + 7 * DAY + 60 * SECOND, ended_for=7 * DAY, revoked_for=7 * DAY, batch=100
+            )
+            == 2
+        )
         assert await store.load_session(ended.sid) is None
         assert await revoked_sids(store) == set()
         assert await loaded(store, live) == live
@@ -300,14 +307,19 @@ class SessionContract:
         now = await now_of(store)
         session = await stored_session(store, await stored_user(store), idle_until=now - 8 * DAY)
         await store.end_session(session.sid, End.LOGOUT, now=now)
-        assert await store.sweep(now=now, ended_for=7 * DAY, batch=100) == 0
+        assert await store.sweep(now=now, ended_for=7 * DAY, revoked_for=7 * DAY, batch=100) == 0
         assert (await loaded(store, session)).end is End.LOGOUT
 
     async def test_a_session_in_use_is_never_swept(self, store: Store) -> None:
         session = await stored_session(store, await stored_user(store))
         now = await now_of(store)
         assert await store.swap_session(session, rotated(session, idle_until=now + 20 * DAY))
-        assert await store.sweep(now=session.idle_until + 8 * DAY, ended_for=7 * DAY, batch=100) == 0
+        assert (
+            await store.sweep(
+                now=session.idle_until + 8 * DAY, ended_for=7 * DAY, revoked_for=7 * DAY, batch=100
+            )
+            == 0
+        )
         assert await store.load_session(session.sid) is not None
 
     async def test_sweeping_goes_in_batches(self, store: Store) -> None:
@@ -315,7 +327,9 @@ class SessionContract:
         now = await now_of(store)
         for _ in range(5):
             await stored_session(store, user, idle_until=now - 8 * DAY)
-        batches = [await store.sweep(now=now, ended_for=7 * DAY, batch=2) for _ in range(4)]
+        batches = [
+            await store.sweep(now=now, ended_for=7 * DAY, revoked_for=7 * DAY, batch=2) for _ in range(4)
+        ]
         assert batches == [2, 2, 1, 0]
 
     async def test_the_tables_are_those_of_this_version(self, store: Store) -> None:

@@ -183,7 +183,7 @@ class UserContract:
         since = await now_of(store)
         changed = await store.change_roles(user.id, (), now=since)
         assert (await store.read_revocations(since=since)).tokens_from == [changed]
-        assert (await store.read_revocations(since=None)).tokens_from == [changed]
+        assert (await store.read_revocations(since=0)).tokens_from == [changed]
         assert (await store.read_revocations(since=since + 60 * SECOND)).tokens_from == []
 
     async def test_a_deleted_user_leaves_only_revocations(self, store: Store) -> None:

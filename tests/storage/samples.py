@@ -103,10 +103,10 @@ async def stored_session(store: Store, user: User, **changes: Any) -> Session:
 
 async def now_of(store: Store) -> int:
     """The clock that dates revocations."""
-    return (await store.read_revocations(since=None)).now
+    return (await store.read_revocations(since=0)).now
 
 
-async def revoked_sids(store: Store, since: int | None = None) -> set[str]:
+async def revoked_sids(store: Store, since: int = 0) -> set[str]:
     return {row.sid for row in (await store.read_revocations(since=since)).ended}
 
 

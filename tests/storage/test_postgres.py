@@ -196,9 +196,11 @@ async def test_more_than_may_wait_are_refused_at_once(postgres: str, monkeypatch
         await other.execute("LOCK TABLE ww_user IN ACCESS EXCLUSIVE MODE")
         tasks = [asyncio.create_task(store.load_user(user.id)) for _ in range(30)]
         await asyncio.sleep(0.3)
-        assert [type(task.exception()) for task in tasks if task.done()] == [Unavailable] * 18
+        refused = [type(task.exception()) for task in tasks if task.done()]
+        # Two are served and ten wait, or eleven in all where the second connection was not made in time.
+        assert refused in ([Unavailable] * 18, [Unavailable] * 19)
         await other.rollback()
-    assert (await asyncio.gather(*tasks, return_exceptions=True)).count(user) == 12
+    assert (await asyncio.gather(*tasks, return_exceptions=True)).count(user) == 30 - len(refused)
     await store.close()
 
 
@@ -276,9 +278,9 @@ async def test_sweeping_passes_over_what_somebody_holds(store: PostgresStore, po
     held, free = [await stored_session(store, user, idle_until=now - 60 * SECOND) for _ in range(2)]
     async with await psycopg.AsyncConnection.connect(postgres) as other:
         await other.execute("SELECT FROM ww_session WHERE sid = %s FOR UPDATE", [held.sid])
-        assert await store.sweep(now=now, ended_for=SECOND, batch=10) == 1
+        assert await store.sweep(now=now, ended_for=SECOND, revoked_for=SECOND, batch=10) == 1
         assert await store.load_session(free.sid) is None
-    assert await store.sweep(now=now, ended_for=SECOND, batch=10) == 1
+    assert await store.sweep(now=now, ended_for=SECOND, revoked_for=SECOND, batch=10) == 1
     assert await revoked_sids(store) == set()
 
 

@@ -37,7 +37,7 @@ class Revocations:
     """The two maps. `keep` is how long an access token can outlive the end of its session, in µs."""
 
     def __init__(self, *, keep: int) -> None:
-        self._keep = keep
+        self.keep = keep
         self._ended: dict[str, int] = {}
         self._tokens_from: dict[str, int] = {}
         self._read_at: int | None = None
@@ -80,7 +80,7 @@ class Revocations:
         if abs(now - self._pruned_at) < PRUNE_EVERY:
             return
         self._pruned_at = now
-        horizon = now - self._keep
+        horizon = now - self.keep
         self._ended = {sid: at for sid, at in self._ended.items() if at > horizon}
         self._tokens_from = {
             user: second for user, second in self._tokens_from.items() if second * 1_000_000 > horizon

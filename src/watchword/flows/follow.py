@@ -2,7 +2,8 @@
 
 Each reading goes back over the last 30 s by the database's clock, as a transaction that took its instant earlier may
 become visible later (ours end within 10 s; SECURITY-TARGET F19); after a pause it goes back to the last good reading.
-When a clock went back, all is read again: what was skipped or forgotten while it ran ahead counts once more (F8).
+The first one goes back as far as an access token can still be valid. So does one after a clock went back: what was
+skipped or forgotten while it ran ahead counts once more (F8).
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ from __future__ import annotations
 from watchword.ports import World
 
 OVERLAP = 30_000_000
+_NOTHING_YET = 2**62
+"""An instant that no row is younger than: to ask the database for its clock alone."""
 
 
 async def poll(world: World, last: int | None) -> int:
-    """Read what was revoked since `last` (None: everything); returns the database's clock, for the next call."""
-    page = await world.store.read_revocations(since=None if last is None else last - OVERLAP)
-    if last is not None and (page.now < last or world.revocations.went_back(world.clock.now())):
-        page = await world.store.read_revocations(since=None)
-    world.verifier.forget(world.revocations.add(page.ended, page.tokens_from))
-    world.revocations.read(world.clock.now())
+    """Read what was revoked since `last` (None: all that matters); returns the database's clock, for the next call."""
+    store, known = world.store, world.revocations
+    if last is None or known.went_back(world.clock.now()):
+        last = (await store.read_revocations(since=_NOTHING_YET)).now - known.keep
+    page = await store.read_revocations(since=last - OVERLAP)
+    if page.now < last:
+        return await poll(world, None)
+    world.verifier.forget(known.add(page.ended, page.tokens_from))
+    known.read(world.clock.now())
     return page.now

@@ -6,11 +6,11 @@ import secrets
 
 from watchword import events
 from watchword.core import session as sessions
-from watchword.core.session import Client
+from watchword.core.session import Client, End
 from watchword.core.user import User
 from watchword.core.uuid7 import uuid7
 from watchword.events import Event
-from watchword.flows.end import forget
+from watchword.flows.end import tell
 from watchword.flows.grant import Grant, grant
 from watchword.ports import World
 from watchword.settings import Mode
@@ -41,6 +41,6 @@ async def start_session(
     replaced = await world.store.insert_session(session, digest=user.digest, replaces=replaces)
     if replaced is None:
         return None
-    forget(world, replaced)
+    tell(world, replaced, user_id=user.id, reason=End.REPLACED, now=now, ip=client.ip)
     world.emit(Event(events.SIGNED_IN, now, user.id, session.sid, client.ip, "+".join(amr)))
     return grant(world, session, current, now=now, read_at=now)

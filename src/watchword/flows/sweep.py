@@ -12,6 +12,9 @@ BATCH = 500
 async def sweep(world: World) -> int:
     """Delete all expired and long ended sessions and old revocations; returns how many rows went."""
     total = 0
-    while gone := await world.store.sweep(now=world.clock.now(), ended_for=KEPT, batch=BATCH):
+    keep = world.revocations.keep
+    while gone := await world.store.sweep(
+        now=world.clock.now(), ended_for=KEPT, revoked_for=keep, batch=BATCH
+    ):
         total += gone
     return total

@@ -59,20 +59,15 @@ class Authenticator:
         look, authorized = self._by_cookie, False
         for name, value in headers:
             if name == b"cookie":
-                # The everyday case without splitting: our name once, in one line. Anything else is read with care,
-                # over all lines and once and for all.
-                at = value.find(self._start) if look else -1
-                if at < 0:
+                # The everyday case without splitting at semicolons: our name once, in one line. Anything else is read
+                # with care, over all lines and once and for all.
+                before, *after = value.split(self._start) if look else (value,)
+                if not after:
                     continue
-                if (
-                    cookie is not None
-                    or at != value.rfind(self._start)
-                    or (at and value[at - 2 : at] != b"; ")
-                ):
+                if cookie is not None or len(after) > 1 or (before and before[-2:] != b"; "):
                     cookie, look = self._cookies.access.read(headers), False
                     continue
-                end = value.find(b";", at)
-                cookie = value[at + len(self._start) : end if end >= 0 else None]
+                cookie = after[0].partition(b";")[0]
             elif name == b"authorization" and self._by_header:
                 if authorized:
                     raise BadRequest("There are two Authorization headers.")

@@ -147,20 +147,18 @@ class MemoryStore:
         live = [row for row in theirs if row.ended_at is None and not row.expired(now)]
         return sorted(live, key=lambda row: row.sid, reverse=True)
 
-    async def read_revocations(self, *, since: int | None) -> RevocationPage:
-        bound = since or 0
-        ended = [row for row in self._revoked.values() if row.at >= bound]
+    async def read_revocations(self, *, since: int) -> RevocationPage:
+        ended = [row for row in self._revoked.values() if row.at >= since]
         tokens_from = [
             TokensFrom(user.id, user.tokens_from)
             for user in self._users.values()
-            if user.tokens_from and user.tokens_from * 1_000_000 >= bound
+            if user.tokens_from and user.tokens_from * 1_000_000 >= since
         ]
         return RevocationPage(ended, tokens_from, self._clock.now())
 
-    async def sweep(self, *, now: int, ended_for: int, batch: int) -> int:
-        horizon = now - ended_for
-        sessions = [sid for sid, row in self._sessions.items() if _ended_at(row) < horizon][:batch]
-        revoked = [sid for sid, row in self._revoked.items() if row.at < horizon][:batch]
+    async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
+        sessions = [sid for sid, row in self._sessions.items() if _ended_at(row) < now - ended_for][:batch]
+        revoked = [sid for sid, row in self._revoked.items() if row.at < now - revoked_for][:batch]
         for sid in sessions:
             del self._sessions[sid]
         for sid in revoked:

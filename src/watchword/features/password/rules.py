@@ -1,8 +1,8 @@
 """Which passwords are acceptable. Pure: text in, text or InvalidRequest out.
 
-At least 8 characters, at most 1,024 bytes, none cut off, no rule about kinds of characters; not among the common
-ones, not made of the user's own address or name. NFC is the only change made to it (ASVS asks for none, NIST for
-normalising: two keyboards that write «é» differently must agree).
+At least 8 characters, at most 1,024 bytes, none cut off, no rule about kinds of characters; none that zxcvbn, which
+knows leaked passwords, names, dates and rows of keys, would guess within a million attempts. NFC is the only change
+made to a password (ASVS asks for none, NIST for normalising: two keyboards that write «é» differently must agree).
 Sources: ASVS 5.0 6.2.1, 6.2.4, 6.2.5, 6.2.8, 6.2.9, 6.2.11; NIST SP 800-63B-4 §3.1.1.2.
 """
 
@@ -11,28 +11,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
 
 from watchword.errors import FieldError, InvalidRequest
 
 MIN_CHARACTERS = 8
 MAX_BYTES = 1024
-_DIGITS = "0123456789"
-_ORNAMENTS = _DIGITS + " !?.,;:-_+*#$%&/()=@'\""
-_ROWS = (
-    "abcdefghijklmnopqrstuvwxyz",
-    "qwertyuiop",
-    "asdfghjkl",
-    "zxcvbnm",
-    "qwertzuiop",
-    "azertyuiop",
-    "qazwsxedcrfvtgb",
-    "qazxswedcvfrtgb",
-    "zaqwsxcderfvbgt",
-    "qwaszx",
-)
-_LEET = str.maketrans("01345789@$!|", "oleastbgasil")
+MIN_GUESSES_LOG10 = 6
+_JUDGED = 40
+"""Characters that are judged: what is good so far cannot get worse, and judging takes time."""
 
 
 def normalise(password: str, *, field: str = "password") -> str:
@@ -47,71 +33,30 @@ def normalise(password: str, *, field: str = "password") -> str:
 
 
 def acceptable(password: str, *, context: Sequence[str | None] = (), field: str = "password") -> str:
-    """A new password, normalised. `context` are words that it may not consist of (address, name, site)."""
+    """A new password, normalised. `context` is what a guesser knows of its owner (address, name, site)."""
+    from zxcvbn import zxcvbn  # here, as its lists take a tenth of a second and most processes never judge
+
     text = normalise(password, field=field)
     if len(text) < MIN_CHARACTERS:
         raise _invalid(field, "too_short", f"At least {MIN_CHARACTERS} characters.")
-    cores = _cores(text)
-    if not _common().isdisjoint(cores) or any(_is_run(core, text) for core in cores) or _is_number(text):
-        raise _invalid(field, "too_common", "This is among the first that anybody would try.")
-    if not _own_words(context).isdisjoint(cores):
-        raise _invalid(field, "too_personal", "This is your own address or name.")
+    verdict = zxcvbn(text[:_JUDGED], user_inputs=_own_words(context))
+    if verdict["guesses_log10"] < MIN_GUESSES_LOG10:
+        own = any(match.get("dictionary_name") == "user_inputs" for match in verdict["sequence"])
+        code, message = ("too_personal", "This is your own address or name.") if own else _COMMON
+        raise _invalid(field, code, message)
     return text
 
 
-def _cores(text: str) -> set[str]:
-    """What is left when decoration goes: case, digits and signs at the ends or in between, letters written as signs,
-    repetition. Several readings, as `$` may be an S or an ornament; none of what holds no letter."""
-    folded = text.casefold()
-    letters = "".join(character for character in folded if character not in _ORNAMENTS)
-    if not letters:
-        return set()
-    readings = {
-        folded.strip(_ORNAMENTS).translate(_LEET),
-        folded.strip(_DIGITS).translate(_LEET).strip(_ORNAMENTS),
-    }
-    if len(letters) >= 4 and len(letters) * 2 >= len(folded):
-        readings.add(letters)
-    return {_once(reading) for reading in readings}
+_COMMON = ("too_common", "This is among the first that anybody would try.")
 
 
-def _once(text: str) -> str:
-    """The part that a text is a repetition of: itself, mostly."""
-    return text[: (text + text).find(text, 1)]
-
-
-def _is_run(core: str, text: str) -> bool:
-    """A walk along the alphabet or a row of keys; or next to nothing, unless much else is around it."""
-    if len(core) < 3 and len(text) >= 12:
-        return _is_simple("".join(character for character in text if character in _ORNAMENTS), least=8)
-    return len(core) < 2 or any(core in row or core in row[::-1] for row in _ROWS)
-
-
-def _is_number(text: str) -> bool:
-    """Digits and signs alone are dates, telephone numbers and runs, unless there are many that do not repeat."""
-    return not text.strip(_ORNAMENTS) and _is_simple(text, least=16)
-
-
-def _is_simple(text: str, *, least: int) -> bool:
-    digits = "".join(character for character in text if character in _DIGITS)
-    counting = _DIGITS * 4
-    counts = digits != "" and (digits in counting or digits in counting[::-1])
-    return counts or len(_once(text)) < least
-
-
-def _own_words(context: Sequence[str | None]) -> set[str]:
+def _own_words(context: Sequence[str | None]) -> list[str]:
     """Each address, name or URL: as it is, without its domain, in its words and without what parts them."""
-    words = set()
+    words = []
     for part in filter(None, context):
         local = part.partition("@")[0]
-        words.update([part, local, re.sub(r"[\W_]+", "", local), *re.split(r"[\W_]+", part)])
-    return {core for word in words for core in _cores(word)}
-
-
-@cache
-def _common() -> frozenset[str]:
-    text = resources.files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8")
-    return frozenset(word for line in text.splitlines() if not line.startswith("#") for word in line.split())
+        words += [part, local, re.sub(r"[\W_]+", "", local), *re.split(r"[\W_]+", part)]
+    return [word for word in words if len(word) > 2]
 
 
 def _invalid(field: str, code: str, message: str) -> InvalidRequest:

@@ -158,17 +158,18 @@ class SqlStore(ABC):
 
     # --- what was revoked, and what is old
 
-    async def read_revocations(self, *, since: int | None) -> RevocationPage:
-        rows = await self._read(self._statements.read_revocations, {"since": since or 0})
+    async def read_revocations(self, *, since: int) -> RevocationPage:
+        rows = await self._read(self._statements.read_revocations, {"since": since})
         ended = [Revoked(sid, at) for sid, at, _ in rows if sid is not None and at is not None]
         tokens_from = [TokensFrom(user_id, second) for user_id, at, second in rows if second is not None]
         [now] = [at for sid, at, _ in rows if sid is None]
         return RevocationPage(ended, tokens_from, now)
 
-    async def sweep(self, *, now: int, ended_for: int, batch: int) -> int:
-        parameters = {"horizon": now - ended_for, "limit": batch}
-        [sessions] = await self._write(self._statements.sweep_sessions, parameters)
-        [revocations] = await self._write(self._statements.sweep_revocations, parameters)
+    async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
+        ended = {"horizon": now - ended_for, "limit": batch}
+        revoked = {"horizon": now - revoked_for, "limit": batch}
+        [sessions] = await self._write(self._statements.sweep_sessions, ended)
+        [revocations] = await self._write(self._statements.sweep_revocations, revoked)
         return len(sessions) + len(revocations)
 
     async def check(self) -> None:
