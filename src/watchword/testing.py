@@ -61,11 +61,17 @@ def make_auth(clock: TravellingClock | None = None, **texts: str) -> Watchword:
 async def sign_in_as(
     auth: Watchword, email: str, *, roles: Sequence[str] = ()
 ) -> tuple[User, dict[str, str]]:
-    """A new session of `email` (made with `roles` if there is no such user) and the headers that carry it."""
+    """A new session of `email`, who is made if there is no such user, and the headers that carry it.
+
+    `roles`, if any are named, are what the user has from now on.
+    """
     try:
         user = await auth.users.get(email)
     except NotFound:
-        user = await auth.users.create(email, roles=roles)
+        user = await auth.users.create(email)
+    if roles:
+        await auth.users.set_roles(email, roles)
+        user = await auth.users.get(email)
     mode = auth.settings.mode[0]
     grant = await start_session(auth.world, user, amr=("pwd",), client=Client(), mode=mode, replaces=None)
     if grant is None:

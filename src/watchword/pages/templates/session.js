@@ -34,6 +34,7 @@ const session = (() => {
       return answer.status === 401 && await renew() !== null ? send(path, options) : answer;
     },
     async signIn(email, password) {
+      await renewing?.catch(() => null); // its answer, landing later, would put the old session's token into the jar
       const answer = await fetch(`${prefix}/login`, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Auth-Mode": mode },
