@@ -14,6 +14,7 @@ from watchword.auth import Watchword
 from watchword.core.user import User
 from watchword.errors import SettingsError
 from watchword.fastapi import CurrentUser, StoredUser, install, public, require
+from watchword.flows.follow import poll
 from watchword.settings import Settings
 from watchword.testing import TravellingClock, make_auth, sign_in_as
 
@@ -161,7 +162,8 @@ async def test_the_headers_can_be_had_without_a_client() -> None:
     for mode in MODES:
         auth = make_auth(mode=mode)
         user, headers = await sign_in_as(auth, "ada@example.com")
-        principal = auth.authenticate([(k.encode(), v.encode()) for k, v in headers.items()])
+        await poll(auth.world, None)
+        principal = auth.authenticate([(k.encode(), v.encode()) for k, v in headers.items()], method="GET")
         assert principal is not None
         assert principal.id == user.id
 

@@ -63,7 +63,8 @@ class Users:
         await flows.delete(self._world, await self.get(login))
 
     async def _digest(self, password: str, *own: str | None) -> str:
-        return await self._world.hasher.hash(acceptable(password, context=[*own, self._settings.url]))
+        hasher, context = self._world.hasher, [*own, self._settings.url]
+        return await hasher.hash(await hasher.aside(lambda: acceptable(password, context=context)))
 
 
 class Sessions:

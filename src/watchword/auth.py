@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -27,7 +28,7 @@ from watchword.http.guard import SCOPE_KEY, Guard
 from watchword.http.problem import ASGIApp
 from watchword.http.site import Site
 from watchword.ports import Claims, Clock, EventSink, Hasher, Store, World
-from watchword.settings import Settings
+from watchword.settings import Settings, check_production
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from watchword.http.problem import Scope
 
 SWEEP_SECONDS = 3600.0
+FIRST_SWEEP_SECONDS = 300.0
 SKEW = timedelta(seconds=60)
 """How far the clocks of our machines may be apart without a revocation being forgotten too early."""
 
@@ -129,15 +131,18 @@ class Watchword:
         )
 
     def authenticate(
-        self, headers: Iterable[tuple[bytes, bytes]], *, method: str = "GET"
+        self, headers: Iterable[tuple[bytes, bytes]], *, method: str | None = None
     ) -> Principal | None:
-        """Whom raw ASGI headers speak for, with no I/O; None when they bring no token.
+        """Whom raw ASGI headers speak for, with no I/O; None when they bring no token. Needs a running `lifespan`.
 
-        Raises InvalidToken, TokenExpired, SessionEnded, BadRequest, CsrfRejected (a cookie and an unsafe method).
+        A cookie counts only from a trusted page unless `method` is a safe one. Raises InvalidToken, TokenExpired,
+        SessionEnded, BadRequest, CsrfRejected, and Unavailable when revocations were not read for too long.
         """
-        return self.site.authenticator.principal(
-            {"headers": list(headers), "method": method}, self.world.clock.now()
-        )
+        now = self.world.clock.now()
+        principal = self.site.authenticator.principal({"headers": list(headers), "method": method}, now)
+        if principal is not None and self.world.revocations.stale(now):
+            raise Unavailable("Revocations have not been read for a while.", retry_after=1)
+        return principal
 
     @staticmethod
     def principal(request: Any) -> Principal | None:
@@ -163,6 +168,10 @@ class Watchword:
 
         Raises StaleSchemaError and Unavailable when the database cannot be worked with.
         """
+        try:
+            check_production(self.settings)
+        except SettingsError as error:
+            log.warning("not for production: %s", error)
         if not self.settings.rotation_window:
             log.warning("rotation_window is 0: two tabs that refresh at once are signed out")
         elif self.settings.rotation_window < timedelta(seconds=5):
@@ -170,6 +179,7 @@ class Watchword:
         feed = Feed(self.world, _hints(self.world.store))
         loops: list[asyncio.Task[None]] = []
         try:
+            await self._open()
             await self.world.store.check()
             await feed.load()
             loops += [asyncio.create_task(feed.follow()), asyncio.create_task(_sweep_hourly(self.world))]
@@ -179,6 +189,12 @@ class Watchword:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await self.aclose()
+
+    async def _open(self) -> None:
+        """Connect again what an earlier `lifespan` has closed."""
+        opening = getattr(self.world.store, "open", None)
+        if opening is not None:
+            await opening()
 
     async def aclose(self) -> None:
         """Let go of threads and connections. For scripts that do not run `lifespan`."""
@@ -223,14 +239,15 @@ def _hints(store: Store) -> Hints:
 
 
 async def _sweep_hourly(world: World) -> None:
+    await asyncio.sleep(random.uniform(0, FIRST_SWEEP_SECONDS))  # noqa: S311 - so that workers take turns
     while True:
-        await asyncio.sleep(SWEEP_SECONDS)
         try:
             await sweep(world)
         except Unavailable as error:
             log.warning("could not sweep: %s", error)
         except Exception:  # what keeps one sweep from its end must not keep the next from its beginning
             log.exception("sweeping failed")
+        await asyncio.sleep(SWEEP_SECONDS)
 
 
 def _micros(span: timedelta) -> int:

@@ -19,10 +19,6 @@ class SettingsError(WatchwordError):
     """The settings contradict themselves or the place that they are used in; `str()` says what to do."""
 
 
-class StaleSchemaError(WatchwordError):
-    """The database's tables are not the ones that this version needs; `watchword migrate` brings them up."""
-
-
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One thing wrong with one field of a request. `code` is stable, `message` is for people."""
@@ -174,6 +170,17 @@ class Unavailable(Problem):
         503,
         "Something that we depend on does not answer: try again shortly.",
     )
+
+
+class StaleSchemaError(Unavailable):
+    """The database's tables are not the ones that this version needs; `watchword migrate` brings them up.
+
+    An operator reads the message; a client only learns that the service is unavailable.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(retry_after=5)
+        self.args = (message,)
 
 
 def registry() -> Iterator[type[Problem]]:

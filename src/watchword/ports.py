@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from watchword.core.access_token import AccessTokens, Verifier
 from watchword.core.refresh_token import RefreshTokens
@@ -17,6 +17,8 @@ from watchword.core.rotation import Lineage
 from watchword.core.session import End, Lifetimes, Session
 from watchword.core.user import Status, User
 from watchword.events import Event
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -33,6 +35,9 @@ class Hasher(Protocol):
 
     async def verify(self, digest: str | None, password: str) -> bool:
         """Whether the password is right. `None` costs the same time as any digest and is never right."""
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Other slow work about passwords, in the same place."""
 
     def outdated(self, digest: str) -> bool:
         """Whether a digest was made with weaker parameters than those of today."""
@@ -65,7 +70,7 @@ class Users(Protocol):
         """A new status; all sessions ended (End.DISABLED) unless it is active. None when there is no such user."""
 
     async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
-        """New roles, and `tokens_from` = floor(now) + 1 s. None when there is no such user."""
+        """New roles, and `tokens_from` = now + ROLES_MARGIN, in seconds. None when there is no such user."""
 
     async def delete_user(self, user_id: str, *, now: int) -> Sequence[Revoked] | None:
         """The row and its sessions go, their revocations stay. None when there is no such user."""
@@ -106,8 +111,8 @@ class Store(Users, Protocol):
     async def swap_session(self, before: Session, after: Session) -> bool:
         """Write `after`'s lineage, auth_time, amr, idle_until, last_used_at, ip and user_agent over `before`.
 
-        One guarded statement: only if parent and newest are still `before`'s, the session is not ended and its user
-        active; False otherwise.
+        One guarded statement: only if parent, newest and crossed are still `before`'s, the session is not ended and
+        its user active; False otherwise.
         """
 
     async def record_crossing(self, sid: str, lineage: Lineage) -> None:

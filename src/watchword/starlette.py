@@ -10,15 +10,17 @@ Which endpoint an anonymous request would reach is asked of the routes themselve
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 
 from starlette.applications import Starlette
+from starlette.datastructures import URLPath
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from watchword.auth import Watchword, log
@@ -70,6 +72,9 @@ def require(
     def decorate(
         endpoint: Callable[[Request], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
+        if not inspect.iscoroutinefunction(endpoint):
+            raise SettingsError(f"require: {endpoint!r} is no async function")
+
         @functools.wraps(endpoint)
         async def checked(request: Request) -> Response:
             await check(request, fresh=fresh, live=live, role=role)
@@ -131,6 +136,9 @@ class AuthRoutes(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.endpoint(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        raise NoMatchFound(name, path_params)  # ours have no names among an app's own
 
 
 def _answer(auth: Watchword) -> Callable[[Request, Exception], Awaitable[Response]]:

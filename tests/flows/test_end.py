@@ -153,6 +153,20 @@ def test_a_token_of_an_ended_session_ends_no_other(lab: Lab, way: str) -> None:
     assert lab.guard(other) == "ok"
 
 
+@pytest.mark.parametrize("way", ["refresh", "access"])
+def test_an_old_token_of_a_live_session_ends_that_one_alone(lab: Lab, way: str) -> None:
+    """ASVS 7.5.1: whoever finds one in a log cannot keep somebody signed out everywhere."""
+    old, other = lab.session(), lab.session()
+    token = old.refresh_token
+    for _ in range(2):  # an access token that has expired, a refresh token older than the parent
+        lab.travel(1000)
+        token = lab.refresh(token).refresh_token
+    given = {"refresh": old.refresh_token} if way == "refresh" else {"access": old.access_token}
+    assert log_out_everywhere(lab, **given) == 1
+    assert code_of(lambda: lab.refresh(token)) == "session_ended"
+    assert not lab.world.revocations.ended(other.session.sid)
+
+
 def test_a_token_of_a_deleted_user_ends_nothing(lab: Lab) -> None:
     """Attack 44."""
     grant = lab.session()

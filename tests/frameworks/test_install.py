@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, NoMatchFound, Route
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
@@ -28,6 +28,7 @@ from watchword.errors import Forbidden, SettingsError
 from watchword.fastapi import CurrentUser
 from watchword.routing.match import public
 from watchword.starlette import install as install_starlette
+from watchword.testing import make_auth
 
 FRAMEWORKS = ("fastapi", "starlette")
 both = pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -593,3 +594,16 @@ async def test_a_crash_in_our_routes_is_answered_by_us_and_known_to_the_server(f
         assert b"10.0.0.5" not in answer.body
         with pytest.raises(RuntimeError):
             await rooms.ask("POST", "/auth/login", json, body=body)
+
+
+def test_an_apps_own_urls_can_still_be_looked_up() -> None:
+    """`url_for`, in templates for one: our routes have no names among an app's own."""
+    app = FastAPI()
+    ours.install(app, make_auth())
+
+    @app.get("/items/{item}", name="item")
+    async def item(item: str) -> None: ...
+
+    assert app.url_path_for("item", item="7") == "/items/7"
+    with pytest.raises(NoMatchFound):
+        app.url_path_for("nothing")

@@ -22,6 +22,7 @@ from watchword.core.user import Status
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.errors import SettingsError, Unavailable
 from watchword.fastapi import CurrentUser, OptionalUser, StoredUser
+from watchword.flows.follow import poll
 from watchword.routing.match import public
 from watchword.settings import Settings
 
@@ -251,6 +252,7 @@ async def test_the_apps_own_claims_reach_the_endpoint() -> None:
     await auth.users.create(ADA, PASSWORD)
     device = Device(auth.app, "bearer", auth.settings.url)
     await device.sign_in()
+    await poll(auth.world, None)
     principal = auth.authenticate([(b"authorization", f"Bearer {device.access}".encode())])
     assert principal is not None
     assert principal.claims == {"tenant": "acme", "mail": ADA}
@@ -323,3 +325,9 @@ async def test_starlettes_require_goes_with_the_public_mark_in_either_order() ->
             assert rooms.ran == []
         assert (await rooms.ask("GET", "/one", carried(device))).status == 200
         assert (await rooms.ask("GET", "/two", carried(device))).body == ADA.encode()
+
+
+def test_require_refuses_a_function_that_would_run_before_it_is_checked() -> None:
+    """A plain function would be called on the event loop and answer 500, its effects done."""
+    with pytest.raises(SettingsError, match="async"):
+        for_starlette.require(live=True)(lambda request: Response())  # type: ignore[arg-type, return-value]

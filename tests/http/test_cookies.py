@@ -348,3 +348,12 @@ async def test_cookies_of_the_http_site_do_not_count_on_https() -> None:
         secure.app, "GET", "/auth/me", headers=[("cookie", f"access_token={device.access}")], scheme="https"
     )
     assert (answer.status, answer.get("www-authenticate")) == (401, "Bearer")
+
+
+def test_a_cookie_that_browsers_would_drop_is_never_set() -> None:
+    """ASVS 3.3.5: a sign-in that answers 200 and leaves nobody signed in would be worse."""
+    cookie = Cookie("__Host-access_token", "; Path=/; Secure; HttpOnly; SameSite=Lax")
+    room = 4096 - len("__Host-access_token")
+    assert cookie.set("x" * room, max_age=1)
+    with pytest.raises(ValueError, match="fewer roles or claims"):
+        cookie.set("x" * (room + 1), max_age=1)

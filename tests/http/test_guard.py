@@ -557,11 +557,20 @@ async def test_authenticate_tells_a_framework_of_its_own_what_the_guard_knows() 
     auth = door.home.auth
     cookie = (b"cookie", f"access_token={device.access}".encode())
     asked = count_loads(door.home)
-    principal = auth.authenticate([cookie])
+    principal = auth.authenticate([cookie], method="GET")
     assert principal is not None
     assert auth.authenticate([]) is None
-    with pytest.raises(Problem) as caught:
-        auth.authenticate([cookie], method="POST")
-    assert caught.value.code == "csrf_rejected"
+    for method in ("POST", None):  # who does not say is not taken for harmless
+        with pytest.raises(Problem) as caught:
+            auth.authenticate([cookie], method=method)
+        assert caught.value.code == "csrf_rejected"
     assert auth.authenticate(iter([cookie, (b"origin", HTTP.encode())]), method="POST") == principal
     assert asked == []
+
+
+async def test_authenticate_never_passes_on_revocations_that_were_not_read() -> None:
+    """ASVS 16.5.3, DESIGN §4.3: it does no I/O, so all that it can say is that it cannot tell."""
+    home = await house(mode="bearer")
+    device = await home.signed_in()
+    with pytest.raises(Unavailable):
+        home.auth.authenticate([(b"authorization", f"Bearer {device.access}".encode())])

@@ -19,8 +19,8 @@ ALLOWED = {
     "/auth/me": ["GET"],
     "/auth/sessions": ["DELETE", "GET"],
     f"/auth/sessions/{SID}": ["DELETE"],
-    "/auth/health/live": ["GET"],
-    "/auth/health/ready": ["GET"],
+    "/auth/health/live": ["GET", "HEAD"],
+    "/auth/health/ready": ["GET", "HEAD"],
     "/auth/errors": ["GET"],
     "/auth/openapi.json": ["GET"],
     "/.well-known/jwks.json": ["GET"],
@@ -55,7 +55,7 @@ async def test_a_wrong_method_is_told_all_the_right_ones(path: str, mode: str) -
             continue
         assert (answer.status, answer.code) == (405, "method_not_allowed"), method
         allowed = (answer.get("allow") or "").split(", ")
-        assert [name for name in allowed if name != "HEAD"] == ALLOWED[path], method
+        assert set(allowed) - {"HEAD"} == set(ALLOWED[path]) - {"HEAD"}, method
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.storage.samples import (
     stored_session,
     stored_user,
 )
-from watchword.core.revocation import TokensFrom
+from watchword.core.revocation import ROLES_MARGIN, TokensFrom
 from watchword.core.session import End
 from watchword.core.user import Status
 from watchword.errors import AlreadyExists
@@ -170,13 +170,17 @@ class UserContract:
         assert await store.list_sessions(user.id, now=await now_of(store)) == [session]
         assert await revoked_sids(store) == {before.sid}
 
-    async def test_new_roles_count_from_the_next_second(self, store: Store) -> None:
+    async def test_new_roles_count_from_a_moment_ahead_of_both_clocks(self, store: Store) -> None:
         """ASVS 5.0 8.3.2."""
         user = await stored_user(store)
         now = await now_of(store)
         changed = await store.change_roles(user.id, ("reader",), now=now)
-        assert changed == TokensFrom(user.id, now // SECOND + 1)
+        assert changed is not None
+        assert changed.user_id == user.id
+        assert 0 <= changed.second - now // SECOND - ROLES_MARGIN <= 1
         assert await store.load_user(user.id) == replace(user, roles=("reader",), tokens_from=changed.second)
+        ahead = await store.change_roles(user.id, (), now=now + 60 * SECOND)
+        assert ahead == TokensFrom(user.id, now // SECOND + 60 + ROLES_MARGIN)
 
     async def test_new_roles_are_told_to_those_who_follow(self, store: Store) -> None:
         user, _ = await stored_user(store), await stored_user(store)

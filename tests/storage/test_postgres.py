@@ -262,7 +262,7 @@ async def test_statements_are_prepared_unless_a_pooler_forbids_it(postgres: str)
         await store.close()
 
 
-async def test_a_closed_store_is_unavailable(postgres: str) -> None:
+async def test_a_closed_store_is_unavailable_until_it_is_opened(postgres: str) -> None:
     store = PostgresStore(postgres)
     await store.open()
     await store.check()
@@ -270,6 +270,9 @@ async def test_a_closed_store_is_unavailable(postgres: str) -> None:
     await store.close()
     with pytest.raises(Unavailable):
         await store.load_user("somebody")
+    await store.open()
+    assert await store.load_user("somebody") is None
+    await store.close()
 
 
 async def test_sweeping_passes_over_what_somebody_holds(store: PostgresStore, postgres: str) -> None:

@@ -113,13 +113,13 @@ async def test_a_cancelled_waiter_takes_nobody_along(store: SqliteStore) -> None
     assert len(await store.list_users(after=None, limit=100)) == 20
 
 
-async def test_closing_lets_everything_under_way_finish(sqlite_file: Path) -> None:
+async def test_closing_lets_everything_under_way_finish_and_opening_begins_anew(sqlite_file: Path) -> None:
     store = SqliteStore(sqlite_file, SystemClock())
     tasks = [asyncio.create_task(store.create_user(new_user())) for _ in range(300)]
     await asyncio.sleep(0)
     await store.close()
     assert await asyncio.gather(*tasks) == [None] * 300
-    assert [thread.name for thread in threading.enumerate() if "watchword" in thread.name] == []
+    assert [thread.name for thread in threading.enumerate() if "watchword-sqlite" in thread.name] == []
     with pytest.raises(Unavailable):
         await store.create_user(new_user())
     with pytest.raises(Unavailable):
@@ -127,11 +127,14 @@ async def test_closing_lets_everything_under_way_finish(sqlite_file: Path) -> No
     await store.close()
     with raw(sqlite_file) as connection:
         assert connection.execute("SELECT count(*) FROM ww_user").fetchone() == (300,)
+    await store.open()
+    assert len(await store.list_users(after=None, limit=1000)) == 300
+    await store.close()
 
 
 async def test_a_store_that_was_never_used_has_no_threads(sqlite_file: Path) -> None:
     store = SqliteStore(sqlite_file, SystemClock())
-    assert [thread.name for thread in threading.enumerate() if "watchword" in thread.name] == []
+    assert [thread.name for thread in threading.enumerate() if "watchword-sqlite" in thread.name] == []
     await store.close()
 
 

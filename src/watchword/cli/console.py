@@ -45,7 +45,7 @@ class Root(click.Group):
             ctx.exit(130)
         except Problem as problem:
             fields = [f"{error.field}: {error.message}" for error in problem.errors]
-            raise Refused(*(fields or [problem.detail])) from problem
+            raise Refused(*(fields or [str(problem)])) from problem
         except WatchwordError as error:
             raise Refused(str(error)) from error
 

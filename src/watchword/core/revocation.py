@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 STALE_AFTER = 3_000_000
 """µs after which what was read is no longer taken for the whole truth."""
+ROLES_MARGIN = 3
+"""Seconds from a change of roles to the first `iat` that counts: longer than the change may take to be seen by who
+reads the row, and less than the leeway of a verifier."""
 PRUNE_EVERY = 60_000_000
 """µs between two looks for entries that may go: each look costs the length of the maps."""
 

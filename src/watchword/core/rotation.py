@@ -25,7 +25,7 @@ NEVER = 0
 
 SUSPECT_CROSSINGS = 3
 SUSPECT_MEMORY = 20
-"""After so many generations without a crossing, the earlier ones are forgotten."""
+"""After so many rotations without a crossing, the earlier ones are forgotten."""
 
 
 class Kind(StrEnum):
@@ -111,20 +111,10 @@ def decide(
     crossed = _cross(lineage) if foreign and not settled else lineage
 
     if presented > lineage.newest:
-        # Only we can have minted it, so the database has lost commits: go on from there.
-        return _mint(
-            Kind.AHEAD,
-            replace(
-                crossed,
-                before=presented,
-                parent=presented,
-                floor=presented,
-                newest=presented + 1,
-                rotated_at=now,
-            ),
-            context=context,
-            now=now,
-        )
+        # Only we can have minted it, so the database has lost commits: go on from there. Whatever else was minted in
+        # the lost span may still be in flight or in the jar, so it stays a child until one is used.
+        after = replace(crossed, newest=presented + 1)
+        return _mint(Kind.AHEAD, after, context=context, now=now)
     if window > 0 and (child or presented == lineage.parent) and age < window and not watched:
         return Decision(Kind.REPEAT, crossed)
     if presented == lineage.newest or (child and (settled or watched)):
@@ -149,8 +139,12 @@ def decide(
 
 
 def branch(lineage: Lineage, *, context: str, now: int) -> Decision:
-    """Mint another child beside those that are out: an answer was lost, or the user proved who they are again."""
-    return _mint(Kind.BRANCH, replace(lineage, newest=lineage.newest + 1), context=context, now=now)
+    """Mint another child beside those that are out: an answer was lost, or the user proved who they are again.
+
+    The last crossing moves along: a thief who branches often would otherwise make the rule forget him.
+    """
+    after = replace(lineage, newest=lineage.newest + 1, crossed=min(lineage.crossed + 1, lineage.newest))
+    return _mint(Kind.BRANCH, after, context=context, now=now)
 
 
 def _mint(kind: Kind, lineage: Lineage, *, context: str, now: int) -> Decision:

@@ -28,10 +28,10 @@ class Hints(Protocol):
 
 
 class NoHints:
-    """For stores that tell nothing: every poll waits its full time."""
+    """For stores that tell nothing: twice as many polls, so that a revocation is known within a second all the same."""
 
     async def wait(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds / 2)
 
 
 class DataVersionHints:

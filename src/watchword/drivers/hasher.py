@@ -47,10 +47,10 @@ class Argon2Hasher:
         return self._busy
 
     async def hash(self, password: str) -> str:
-        return await self._run(lambda: self._argon2.hash(password))
+        return await self.aside(lambda: self._argon2.hash(password))
 
     async def verify(self, digest: str | None, password: str) -> bool:
-        right = await self._run(lambda: self._matches(digest or self._nobody, password))
+        right = await self.aside(lambda: self._matches(digest or self._nobody, password))
         return right and digest is not None
 
     def outdated(self, digest: str) -> bool:
@@ -68,7 +68,8 @@ class Argon2Hasher:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Run `work` in the pool. Raises Overloaded when too many wait."""
         if self._busy >= self._room:
             raise Overloaded("Too many people are signing in at once.", retry_after=2)
         if self._pool is None:

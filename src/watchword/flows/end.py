@@ -8,7 +8,7 @@ from watchword import events
 from watchword.core import refresh_token
 from watchword.core.revocation import Revoked
 from watchword.core.session import End
-from watchword.errors import InvalidToken
+from watchword.errors import InvalidToken, Problem
 from watchword.events import Event
 from watchword.ports import LoadedSession, World
 
@@ -30,11 +30,12 @@ async def log_out(world: World, *, refresh: str | None, access: bytes | None, ip
 async def log_out_everywhere(world: World, *, refresh: str | None, access: bytes | None, ip: str) -> int:
     """End all sessions of the user whose session a token is of; how many.
 
-    Only for a session that is live: the token of one that has ended may be in anybody's hands.
+    Only for a token that could still renew or authenticate that session: an old one may be in anybody's hands, and
+    ends its own session at most.
     """
     loaded = await _holder(world, refresh, access)
-    if loaded is None or not loaded.session.live(loaded.user, loaded.now):
-        return 0
+    if loaded is None or not (_renews(loaded, refresh) or _authenticates(world, access)):
+        return int(await log_out(world, refresh=refresh, access=access, ip=ip))
     now = world.clock.now()
     ended = await world.store.end_sessions(loaded.user.id, End.LOGOUT, now=now)
     tell(world, ended, user_id=loaded.user.id, reason=End.LOGOUT, now=now, ip=ip)
@@ -79,3 +80,20 @@ async def _holder(world: World, refresh: str | None, access: bytes | None) -> Lo
     except InvalidToken:
         return None
     return await world.store.load_session(principal.sid)
+
+
+def _renews(loaded: LoadedSession, refresh: str | None) -> bool:
+    """Whether this session is live and the refresh token its parent or one of its children."""
+    presented = refresh_token.read(refresh) if refresh else None
+    if presented is None or presented.sid != loaded.session.sid:
+        return False
+    lineage = loaded.session.lineage
+    current = presented.generation > lineage.floor or presented.generation == lineage.parent
+    return current and loaded.session.live(loaded.user, loaded.now)
+
+
+def _authenticates(world: World, access: bytes | None) -> bool:
+    try:
+        return access is not None and world.verifier.verify(access, world.clock.now()) is not None
+    except Problem:
+        return False

@@ -17,12 +17,12 @@ _NOTHING_YET = 2**62
 
 async def poll(world: World, last: int | None) -> int:
     """Read what was revoked since `last` (None: all that matters); returns the database's clock, for the next call."""
-    store, known = world.store, world.revocations
-    if last is None or known.went_back(world.clock.now()):
+    store, known, asked_at = world.store, world.revocations, world.clock.now()
+    if last is None or known.went_back(asked_at):
         last = (await store.read_revocations(since=_NOTHING_YET)).now - known.keep
     page = await store.read_revocations(since=last - OVERLAP)
     if page.now < last:
         return await poll(world, None)
     world.verifier.forget(known.add(page.ended, page.tokens_from))
-    known.read(world.clock.now())
+    known.read(asked_at)  # not later: an answer that took long is as old as its question
     return page.now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from watchword.core.access_token import LEEWAY
 from watchword.core.session import Principal
 from watchword.errors import Forbidden, ReauthenticationRequired, SessionEnded, TokenExpired
 from watchword.ports import LoadedSession, World
@@ -42,5 +43,8 @@ async def demand(
 
 def check_fresh(loaded: LoadedSession, seconds: int) -> None:
     """Raises ReauthenticationRequired if the last proof of who the user is lies further back (ASVS 5.0 7.5.1)."""
-    if loaded.now - loaded.session.auth_time > seconds * 1_000_000:
+    age = loaded.now - loaded.session.auth_time
+    if (
+        not -LEEWAY * 1_000_000 <= age <= seconds * 1_000_000
+    ):  # one that lies ahead is of a clock that went wrong
         raise ReauthenticationRequired(seconds)

@@ -18,6 +18,9 @@ _VALUE = re.compile(
     rb"[A-Za-z0-9._~-]+"
 )  # what our tokens are made of: nothing that could end or split a header
 
+MAX_COOKIE = 4096
+"""Bytes of name and value that a browser keeps (RFC 6265bis §5.6, ASVS 5.0 3.3.5)."""
+
 
 class DuplicateCookie(InvalidToken):
     """Two cookies of one of our names arrived: somebody may have planted one, so neither counts."""
@@ -35,6 +38,10 @@ class Cookie:
         raw = value.encode("ascii")
         if not _VALUE.fullmatch(raw):
             raise ValueError("a cookie value may only hold unreserved characters")
+        if len(self.name) + len(raw) > MAX_COOKIE:
+            raise ValueError(
+                f"{self.name} exceeds {MAX_COOKIE} bytes, browsers drop it: fewer roles or claims"
+            )
         return b"set-cookie", b"%s=%s; Max-Age=%d%s" % (
             self.name.encode(),
             raw,

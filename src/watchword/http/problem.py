@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -15,6 +16,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+
+log = logging.getLogger("watchword.http")
 
 MEDIA_TYPE = "application/problem+json"
 NO_STORE = (b"cache-control", b"no-store")
@@ -30,6 +33,8 @@ def document(problem: Problem, *, docs: str) -> dict[str, Any]:
         "code": problem.code,
         "request_id": secrets.token_hex(8),
     }
+    if problem.status >= 500:
+        log.error("%s %s: %s", body["request_id"], problem.code, problem.__cause__ or problem)
     if problem.errors:
         body["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in problem.errors]
     if problem.retry_after is not None:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
-from watchword.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
+from watchword.errors import BadRequest, InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
 from watchword.http.problem import Receive, Scope, Send
 from watchword.routing.answers import ProblemDocument, answers, problem_response
 from watchword.routing.bodies import field_errors
@@ -103,7 +103,8 @@ def build(routers: Sequence[APIRouter], *, docs: str, prefix: str, version: str)
         if isinstance(error, HTTPException) and error.status_code == MethodNotAllowed.status:
             allowed = ", ".join(_methods(app.routes, request.scope))
             return problem_response(MethodNotAllowed(headers=(("Allow", allowed),)), docs=docs)
-        return problem_response(NotFound(), docs=docs)
+        unknown = isinstance(error, HTTPException) and error.status_code == NotFound.status
+        return problem_response(NotFound() if unknown else BadRequest(), docs=docs)
 
     def unreadable(_: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else []

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from watchword.errors import BadRequest, FieldError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
@@ -97,6 +97,8 @@ async def _read(request: Request) -> bytes:
                     raise PayloadTooLarge
     except TimeoutError:
         raise BadRequest("The body took too long to arrive.") from None
+    except ClientDisconnect:
+        raise BadRequest("The body did not arrive.") from None
     return bytes(chunks)
 
 

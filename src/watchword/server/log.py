@@ -24,7 +24,9 @@ class Line(logging.Formatter):
             return event_line(event)
         at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         text = f"{at} {record.levelname} {record.name}: {_escaped(record.getMessage())}"
-        return text + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+        if record.exc_info:
+            text = "\n".join([text, *map(_escaped, self.formatException(record.exc_info).splitlines())])
+        return text
 
 
 def event_line(event: Event) -> str:

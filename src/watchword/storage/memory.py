@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from watchword.core.revocation import Revoked, TokensFrom
+from watchword.core.revocation import ROLES_MARGIN, Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
@@ -73,7 +73,7 @@ class MemoryStore:
         user = self._users.get(user_id)
         if user is None:
             return None
-        second = now // 1_000_000 + 1
+        second = now // 1_000_000 + ROLES_MARGIN
         self._users[user_id] = replace(user, roles=roles, tokens_from=second)
         return TokensFrom(user_id, second)
 
@@ -105,7 +105,8 @@ class MemoryStore:
         row = self._sessions.get(before.sid)
         if row is None or row.ended_at is not None or self._users[row.user_id].status is not Status.ACTIVE:
             return False
-        if (row.lineage.parent, row.lineage.newest) != (before.lineage.parent, before.lineage.newest):
+        now, then = row.lineage, before.lineage
+        if (now.parent, now.newest, now.crossed) != (then.parent, then.newest, then.crossed):
             return False
         self._sessions[row.sid] = replace(
             row,

@@ -37,13 +37,13 @@ class Login(Body):
 
     email: str | None = Field(None, min_length=1, max_length=MAX_LOGIN)
     username: str | None = Field(None, min_length=1, max_length=MAX_LOGIN)
-    password: str = Field(min_length=1, max_length=MAX_BYTES)
+    password: str = Field(min_length=1, max_length=MAX_BYTES, repr=False)
 
 
 class Proof(Body):
     """The password of who is signed in already."""
 
-    password: str = Field(min_length=1, max_length=MAX_BYTES)
+    password: str = Field(min_length=1, max_length=MAX_BYTES, repr=False)
 
 
 def router(site: Site) -> APIRouter:

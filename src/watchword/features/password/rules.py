@@ -18,7 +18,10 @@ MIN_CHARACTERS = 8
 MAX_BYTES = 1024
 MIN_GUESSES_LOG10 = 6
 _JUDGED = 40
-"""Characters that are judged: what is good so far cannot get worse, and judging takes time."""
+"""Characters of each end that are judged: a part that is good makes the whole good, and judging takes time."""
+_SIGNS = frozenset("@({[<&#!|/$+%")
+_MOST_SIGNS = 4
+"""Signs that stand for letters are tried in all combinations. Nobody's favourite has more different ones."""
 
 
 def normalise(password: str, *, field: str = "password") -> str:
@@ -33,13 +36,21 @@ def normalise(password: str, *, field: str = "password") -> str:
 
 
 def acceptable(password: str, *, context: Sequence[str | None] = (), field: str = "password") -> str:
-    """A new password, normalised. `context` is what a guesser knows of its owner (address, name, site)."""
+    """A new password, normalised: slow work, not for an event loop.
+
+    `context` is what a guesser knows of its owner (address, name, site).
+    """
     from zxcvbn import zxcvbn  # here, as its lists take a tenth of a second and most processes never judge
 
     text = normalise(password, field=field)
     if len(text) < MIN_CHARACTERS:
         raise _invalid(field, "too_short", f"At least {MIN_CHARACTERS} characters.")
-    verdict = zxcvbn(text[:_JUDGED], user_inputs=_own_words(context))
+    if len(_SIGNS.intersection(text)) > _MOST_SIGNS:
+        return text
+    own_words = _own_words(context)
+    # A long text is as good as the better of its two ends.
+    verdicts = [zxcvbn(part, user_inputs=own_words) for part in {text[:_JUDGED], text[-_JUDGED:]}]
+    verdict = max(verdicts, key=lambda verdict: verdict["guesses_log10"])
     if verdict["guesses_log10"] < MIN_GUESSES_LOG10:
         own = any(match.get("dictionary_name") == "user_inputs" for match in verdict["sequence"])
         code, message = ("too_personal", "This is your own address or name.") if own else _COMMON

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
-from watchword.errors import StaleSchemaError, Unavailable, registry
+from watchword.errors import Unavailable, registry
 from watchword.http.site import Site
 from watchword.routing.answers import answers, reply
 
@@ -29,10 +29,12 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter(tags=["service"])
     prefix, world = site.settings.prefix, site.world
 
+    @routes.head(f"{prefix}/health/live", include_in_schema=False)
     @routes.get(f"{prefix}/health/live", summary="Is the process alive?", response_model=Health)
     async def live(request: Request) -> Response:
         return reply({"status": "ok"})
 
+    @routes.head(f"{prefix}/health/ready", include_in_schema=False)
     @routes.get(
         f"{prefix}/health/ready",
         summary="May it get traffic?",
@@ -42,10 +44,7 @@ def router(site: Site) -> APIRouter:
     async def ready(request: Request) -> Response:
         if world.revocations.stale(world.clock.now()):
             raise Unavailable("Revocations have not been read yet, or not for a while.", retry_after=1)
-        try:
-            await world.store.check()
-        except StaleSchemaError as error:
-            raise Unavailable(retry_after=5) from error
+        await world.store.check()
         return reply({"status": "ok"})
 
     @routes.get("/.well-known/jwks.json", summary="Public keys of access tokens", response_model=Jwks)

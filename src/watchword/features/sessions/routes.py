@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from watchword.core.session import End
 from watchword.errors import (
@@ -50,7 +51,7 @@ _WIPE = (b"clear-site-data", b'"cache"')
 class RefreshBody(Body):
     """Empty, or the refresh token of a bearer session."""
 
-    refresh_token: str | None = None
+    refresh_token: str | None = Field(None, repr=False)
 
 
 def router(site: Site) -> APIRouter:

@@ -56,33 +56,25 @@ class PostgresStore(SqlStore):
 
     def __init__(self, url: str, *, pool_size: int = 10, prepare: bool = True, patience: float = 5.0) -> None:
         super().__init__(compose(PGDialect_psycopg()))  # type: ignore[no-untyped-call]
-        conninfo = _conninfo(parse(url).target)
-        self._shown = _address(conninfo)
+        self._conninfo = _conninfo(parse(url).target)
+        self._shown = _address(self._conninfo)
         self._patience = patience
         self._size = pool_size
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            conninfo,
-            kwargs={"autocommit": True, "prepare_threshold": 1 if prepare else None},
-            min_size=1,
-            max_size=pool_size,
-            max_waiting=pool_size * _WAITING_PER_CONNECTION,
-            timeout=patience,
-            # The pool tries after 0, 1, 3 and 5 s and then leaves it to the next request to begin again; with more time
-            # its pauses would grow to minutes, and it would be down long after the database is up.
-            reconnect_timeout=patience,
-            reset=None,
-            open=False,
-            name="watchword",
-        )
+        self._prepare = prepare
+        self._pool = self._new_pool()
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"PostgresStore({self._shown!r})"
 
     async def open(self) -> None:
+        if self._closed:
+            self._pool, self._closed = self._new_pool(), False
         with _translated():
             await self._connected()
 
     async def close(self) -> None:
+        self._closed = True
         await self._pool.close()
 
     async def _read(self, statement: str, parameters: Parameters) -> Sequence[Row]:
@@ -115,6 +107,22 @@ class PostgresStore(SqlStore):
                     return await _transaction(connection, script, parameters)
             finally:
                 await pool.putconn(connection)
+
+    def _new_pool(self) -> AsyncConnectionPool[Connection]:
+        return AsyncConnectionPool(
+            self._conninfo,
+            kwargs={"autocommit": True, "prepare_threshold": 1 if self._prepare else None},
+            min_size=1,
+            max_size=self._size,
+            max_waiting=self._size * _WAITING_PER_CONNECTION,
+            timeout=self._patience,
+            # The pool tries after 0, 1, 3 and 5 s and then leaves it to the next request to begin again; with more time
+            # its pauses would grow to minutes, and it would be down long after the database is up.
+            reconnect_timeout=self._patience,
+            reset=None,
+            open=False,
+            name="watchword",
+        )
 
     async def _connected(self) -> AsyncConnectionPool[Connection]:
         if self._pool.closed:

@@ -66,20 +66,28 @@ class SqliteStore(SqlStore):
             )
         super().__init__(compose(sqlite.dialect(paramstyle="named")))
         self._path = Path(path).absolute()
-        writer = _Writer(self._path, clock, _SYNCHRONOUS[synchronous], patience)
-        reader = _Reader(self._path, clock, patience)
-        self._writer = BatchThread("watchword-sqlite-writer", writer.serve, writer.stop, most=_MOST_WRITES)
-        self._reader = BatchThread("watchword-sqlite-reader", reader.serve, reader.stop, most=_MOST_READS)
+        self._clock, self._synchronous, self._patience = clock, _SYNCHRONOUS[synchronous], patience
+        self._start()
 
     def __repr__(self) -> str:
         return f"SqliteStore({str(self._path)!r})"
 
     async def open(self) -> None:
+        if self._closed:
+            self._start()
         await self.data_version()
 
     async def close(self) -> None:
+        self._closed = True
         await self._writer.close()
         await self._reader.close()
+
+    def _start(self) -> None:
+        writer = _Writer(self._path, self._clock, self._synchronous, self._patience)
+        reader = _Reader(self._path, self._clock, self._patience)
+        self._writer = BatchThread("watchword-sqlite-writer", writer.serve, writer.stop, most=_MOST_WRITES)
+        self._reader = BatchThread("watchword-sqlite-reader", reader.serve, reader.stop, most=_MOST_READS)
+        self._closed = False
 
     async def data_version(self) -> int:
         """A number that changes whenever this file was written, by this process or another. Costs no I/O."""

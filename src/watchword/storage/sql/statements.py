@@ -28,6 +28,7 @@ from sqlalchemy import (
     Select,
     Text,
     bindparam,
+    case,
     delete,
     exists,
     func,
@@ -43,6 +44,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from watchword.core.revocation import ROLES_MARGIN
 from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
 from watchword.storage.sql.tables import text, ww_revocation, ww_schema_version, ww_session, ww_user
 
@@ -213,11 +215,18 @@ def _replace_digest() -> ClauseElement:
 
 
 def _change_roles() -> ClauseElement:
+    """The later of two clocks, read once the row is ours: who refreshes meanwhile still reads the old roles."""
+    here, there = bindparam("second", type_=BigInteger), Now() // literal_column("1000000", BigInteger)
+    latest = case((here > there, here), else_=there)
     return (
         update(ww_user)
         .where(_users_row)
-        .values(roles=bindparam("roles"), tokens_from=bindparam("tokens_from"), tokens_from_at=Now())
-        .returning(_user.id)
+        .values(
+            roles=bindparam("roles"),
+            tokens_from=latest + literal_column(str(ROLES_MARGIN), BigInteger),
+            tokens_from_at=Now(),
+        )
+        .returning(_user.tokens_from)
     )
 
 
@@ -239,6 +248,7 @@ def _swap_session() -> ClauseElement:
             _session.sid == bindparam("sid"),
             _session.parent == bindparam("was_parent"),
             _session.newest == bindparam("was_newest"),
+            _session.crossed == bindparam("was_crossed"),
             _session.ended_at.is_(None),
             exists().where(_user.id == _session.user_id, _active),
         )

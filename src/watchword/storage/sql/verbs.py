@@ -46,11 +46,11 @@ class SqlStore(ABC):
 
     @abstractmethod
     async def open(self) -> None:
-        """Connect. Not needed: the first verb does it as well. Raises Unavailable."""
+        """Connect. Not needed the first time: a verb does it as well. After `close`, anew. Raises Unavailable."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Finish what is under way and let go of the database. A closed store answers Unavailable."""
+        """Finish what is under way and let go of the database. Until it is opened, it answers Unavailable."""
 
     @abstractmethod
     async def _read(self, statement: str, parameters: Parameters) -> Sequence[Row]:
@@ -100,10 +100,9 @@ class SqlStore(ABC):
         return _revoked(await self._write(script, parameters))
 
     async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
-        second = now // 1_000_000 + 1
-        parameters = {"user_id": user_id, "roles": text_of(roles), "tokens_from": second}
+        parameters = {"user_id": user_id, "roles": text_of(roles), "second": now // 1_000_000}
         [changed] = await self._write(self._statements.change_roles, parameters)
-        return TokensFrom(user_id, second) if changed else None
+        return TokensFrom(user_id, changed[0][0]) if changed else None
 
     async def delete_user(self, user_id: str, *, now: int) -> Sequence[Revoked] | None:
         parameters = {"user_id": user_id, "ended_as": End.REVOKED.value}
@@ -132,6 +131,7 @@ class SqlStore(ABC):
         parameters["sid"] = before.sid
         parameters["was_parent"] = before.lineage.parent
         parameters["was_newest"] = before.lineage.newest
+        parameters["was_crossed"] = before.lineage.crossed
         [swapped] = await self._write(self._statements.swap_session, parameters)
         return bool(swapped)
 

@@ -1,0 +1,1 @@
+"""How fast Watchword is, measured side by side on this machine. `python -m bench` prints one table; see README.md."""

@@ -1,0 +1,67 @@
+"""The command: measure the parts one after the other and print one table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import machine
+from bench.databases import folder
+from bench.guards import cold, guard
+from bench.imports import imports
+from bench.load import tool
+from bench.logins import login
+from bench.refreshes import refresh
+from bench.table import Line, shown
+
+
+@dataclass(frozen=True)
+class Part:
+    """`full` and `quick` are rounds, and how many seconds each measure takes in a round: many short ones where two
+    rates are compared, so that both meet the same moments of the machine."""
+
+    measure: Callable[[Path, int, int], list[Line]]
+    full: tuple[int, int]
+    quick: tuple[int, int]
+
+
+PARTS = {
+    "guard": Part(guard, full=(9, 1), quick=(2, 1)),
+    "cold": Part(cold, full=(9, 1), quick=(2, 1)),
+    "refresh": Part(refresh, full=(5, 2), quick=(2, 1)),
+    "login": Part(login, full=(5, 3), quick=(2, 1)),
+    "import": Part(imports, full=(9, 0), quick=(3, 0)),
+}
+
+
+def main() -> None:
+    reader = argparse.ArgumentParser(
+        prog="python -m bench", description="How fast Watchword is on this machine."
+    )
+    reader.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}; all of them by default"
+    )
+    reader.add_argument("--quick", action="store_true", help="under a minute, and rougher")
+    asked = reader.parse_args()
+    if unknown := set(asked.parts) - set(PARTS):
+        reader.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    _, load_core = machine.cores()
+    machine.stay_on(load_core)
+    begun = time.monotonic()
+    lines: list[Line] = []
+    with folder() as place:
+        head = machine.description(tool(), place)
+        for name in asked.parts or PARTS:
+            rounds, seconds = PARTS[name].quick if asked.quick else PARTS[name].full
+            print(f"bench: {name}, {rounds} rounds …", file=sys.stderr, flush=True)
+            lines += PARTS[name].measure(place, rounds, seconds)
+    print(*head, f"interleaved rounds, {time.monotonic() - begun:.0f} s in all", "", sep="\n")
+    print(shown(lines))
+
+
+if __name__ == "__main__":
+    main()
