@@ -1,5 +1,6 @@
 """`watchword dev`: from an empty folder to a sign-in, on this machine alone."""
 
+import json
 import logging
 import os
 import re
@@ -114,6 +115,9 @@ def test_given_settings_are_used_instead(stubbed: list[Any], tmp_path: Path) -> 
     assert f"Database  {tmp_path}/mine.db\n" in banner
     assert "canary" not in banner
     assert {path.name for path in FOLDER.iterdir()} == {"demo-password", ".gitignore"}
+    # Nobody is added to a database that somebody named: it may be the one that counts.
+    assert "demo@example.com" not in banner
+    assert json.loads(run("user", "list", "--json", database_url=given["database_url"]).stdout) == []
 
 
 def test_a_password_that_somebody_set_stays(stubbed: list[Any]) -> None:

@@ -47,8 +47,12 @@ def dev(port: int) -> None:
         from watchword.storage.sql.migrate import migrate
 
         migrate(settings.database_url)
-        known = administer(lambda auth: _demo_login(auth, password), settings=settings)
-        banner = _banner(settings, password if known else None)
+        if settings.database_url == DATABASE:
+            known = administer(lambda auth: _demo_login(auth, password), settings=settings)
+            login = f"{DEMO}, " + (f"password {password}" if known else "with the password that somebody set")
+        else:  # somebody's database, and nobody's place to make users in
+            login = "as the users of that database; `watchword user create` makes one"
+        banner = _banner(settings, login)
         app = "watchword.server.dev:create_app"
         listen.run(app, listener, ready=lambda: click.echo(banner), log_level="warning")
 
@@ -109,7 +113,7 @@ async def _demo_login(auth: Watchword, password: str) -> bool:
     return await auth.world.hasher.verify(demo.digest, password)
 
 
-def _banner(settings: Settings, password: str | None) -> str:
+def _banner(settings: Settings, login: str) -> str:
     from watchword.storage.sql.urls import parse
 
     database = parse(settings.database_url)
@@ -118,12 +122,11 @@ def _banner(settings: Settings, password: str | None) -> str:
         if database.kind == "sqlite"
         else "PostgreSQL, from WATCHWORD_DATABASE_URL"
     )
-    login = f"password {password}" if password else "with the password that somebody set"
     lines = [
         "Watchword for development, on this machine alone.",
         "",
         f"  Sign in   {settings.url}{settings.prefix}/",
-        f"  Login     {DEMO}, {login}",
+        f"  Login     {login}",
         f"  Profile   {settings.url}/profile",
         f"  OpenAPI   {settings.url}{settings.prefix}/openapi.json",
         f"  Database  {kept}",
