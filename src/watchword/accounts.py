@@ -8,7 +8,7 @@ from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.features.password.rules import acceptable
 from watchword.flows import users as flows
-from watchword.flows.end import tell
+from watchword.flows.end import end_all, end_one
 from watchword.ports import World
 from watchword.settings import Settings
 
@@ -80,18 +80,10 @@ class Sessions:
 
     async def revoke(self, sid: str) -> bool:
         """End one session; False when there is none such or it has ended before."""
-        now = self._world.clock.now()
         loaded = await self._world.store.load_session(sid)
-        ended = await self._world.store.end_session(sid, End.REVOKED, now=now)
-        if loaded is None or ended is None:
-            return False
-        tell(self._world, [ended], user_id=loaded.user.id, reason=End.REVOKED, now=now)
-        return True
+        return loaded is not None and await end_one(self._world, sid, End.REVOKED, user_id=loaded.user.id)
 
     async def revoke_all(self, login: str) -> int:
         """End all sessions of a user; returns how many. Raises NotFound."""
         user = await flows.find(self._world, login)
-        now = self._world.clock.now()
-        ended = await self._world.store.end_sessions(user.id, End.REVOKED, now=now)
-        tell(self._world, ended, user_id=user.id, reason=End.REVOKED, now=now)
-        return len(ended)
+        return await end_all(self._world, user.id, End.REVOKED)

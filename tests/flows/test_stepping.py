@@ -15,7 +15,7 @@ import pytest
 import watchword.features
 import watchword.flows
 from tests.flows.stepping import EMAIL, HOME, PASSWORD, Lab, lab_with_user, step
-from watchword.core.session import Principal
+from watchword.core.session import End, Principal
 from watchword.core.user import Status
 from watchword.errors import InvalidCredentials
 from watchword.features.password import flow as password
@@ -68,6 +68,10 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     "watchword.flows.end.genuine_session": lambda lab: end.genuine_session(
         lab.world, lab.session().refresh_token
     ),
+    "watchword.flows.end.end_one": lambda lab: end.end_one(
+        lab.world, lab.session().session.sid, End.REVOKED, user_id=lab.stored().id
+    ),
+    "watchword.flows.end.end_all": lambda lab: end.end_all(lab.world, lab.stored().id, End.REVOKED),
     "watchword.flows.end.log_out": lambda lab: end.log_out(
         lab.world, refresh=lab.session().refresh_token, access=None, ip=""
     ),

@@ -21,10 +21,7 @@ async def log_out(world: World, *, refresh: str | None, access: bytes | None, ip
     loaded = await _holder(world, refresh, access)
     if loaded is None:
         return False
-    now = world.clock.now()
-    ended = await world.store.end_session(loaded.session.sid, End.LOGOUT, now=now)
-    tell(world, [ended] if ended else [], user_id=loaded.user.id, reason=End.LOGOUT, now=now, ip=ip)
-    return ended is not None
+    return await end_one(world, loaded.session.sid, End.LOGOUT, user_id=loaded.user.id, ip=ip)
 
 
 async def log_out_everywhere(world: World, *, refresh: str | None, access: bytes | None, ip: str) -> int:
@@ -36,9 +33,24 @@ async def log_out_everywhere(world: World, *, refresh: str | None, access: bytes
     loaded = await _holder(world, refresh, access)
     if loaded is None or not (_renews(loaded, refresh) or _authenticates(world, access)):
         return int(await log_out(world, refresh=refresh, access=access, ip=ip))
+    return await end_all(world, loaded.user.id, End.LOGOUT, ip=ip)
+
+
+async def end_one(world: World, sid: str, end: End, *, user_id: str, ip: str | None = None) -> bool:
+    """End one session of a user; False when they have none such, or it had ended before."""
     now = world.clock.now()
-    ended = await world.store.end_sessions(loaded.user.id, End.LOGOUT, now=now)
-    tell(world, ended, user_id=loaded.user.id, reason=End.LOGOUT, now=now, ip=ip)
+    ended = await world.store.end_session(sid, end, now=now, user_id=user_id)
+    tell(world, [ended] if ended else [], user_id=user_id, reason=end, now=now, ip=ip)
+    return ended is not None
+
+
+async def end_all(
+    world: World, user_id: str, end: End, *, keep: str | None = None, ip: str | None = None
+) -> int:
+    """End all sessions of a user but `keep`; how many."""
+    now = world.clock.now()
+    ended = await world.store.end_sessions(user_id, end, now=now, keep=keep)
+    tell(world, ended, user_id=user_id, reason=end, now=now, ip=ip)
     return len(ended)
 
 

@@ -30,7 +30,7 @@ from watchword.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from watchword.flows.end import log_out, log_out_everywhere, tell
+from watchword.flows.end import end_all, end_one, log_out, log_out_everywhere
 from watchword.flows.live import check_fresh
 from watchword.flows.refresh import refresh
 from watchword.http.problem import Headers
@@ -58,6 +58,9 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter(prefix=site.settings.prefix, route_class=JsonRoute, tags=["sessions"])
     world, delivery = site.world, site.delivery
 
+    def ip_of(request: Request) -> str:
+        return site.addresses.client(request.scope).ip
+
     async def renew(request: Request) -> Response:
         body = await read_optional(request, RefreshBody)
         token, in_cookie = delivery.presented(request.scope["headers"], body.refresh_token)
@@ -73,7 +76,7 @@ def router(site: Site) -> APIRouter:
             world,
             refresh=_lenient_refresh(site, headers, body.refresh_token),
             access=_lenient_access(site, headers),
-            ip=site.addresses.client(request.scope).ip,
+            ip=ip_of(request),
         )
         return reply({"ok": True, "message": "Logged out"}, [*delivery.clearing(), _WIPE])
 
@@ -123,8 +126,7 @@ def router(site: Site) -> APIRouter:
     async def end_others(request: Request) -> Response:
         principal, loaded = await site.signed_in(request.scope)
         check_fresh(loaded, FRESH_SECONDS)
-        ended = await world.store.end_sessions(principal.id, End.REVOKED, now=loaded.now, keep=principal.sid)
-        tell(world, ended, user_id=principal.id, reason=End.REVOKED, now=loaded.now)
+        await end_all(world, principal.id, End.REVOKED, keep=principal.sid, ip=ip_of(request))
         return reply({"ok": True})
 
     @routes.delete(
@@ -133,13 +135,11 @@ def router(site: Site) -> APIRouter:
         response_model=Ok,
         responses=fresh | answers(NotFound, InvalidRequest),
     )
-    async def end_one(request: Request, sid: UUID) -> Response:
+    async def end_device(request: Request, sid: UUID) -> Response:
         principal, loaded = await site.signed_in(request.scope)
         check_fresh(loaded, FRESH_SECONDS)
-        one = await world.store.end_session(str(sid), End.REVOKED, now=loaded.now, user_id=principal.id)
-        if one is None:
+        if not await end_one(world, str(sid), End.REVOKED, user_id=principal.id, ip=ip_of(request)):
             raise NotFound("You have no such session.")
-        tell(world, [one], user_id=principal.id, reason=End.REVOKED, now=loaded.now)
         return reply({"ok": True})
 
     return routes
