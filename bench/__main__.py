@@ -31,10 +31,10 @@ class Part:
 
 PARTS = {
     "guard": Part(guard, full=(9, 1), quick=(2, 1)),
-    "cold": Part(cold, full=(9, 1), quick=(2, 1)),
+    "cold": Part(cold, full=(9, 1), quick=(1, 1)),
     "refresh": Part(refresh, full=(5, 2), quick=(2, 1)),
-    "login": Part(login, full=(5, 3), quick=(2, 1)),
-    "import": Part(imports, full=(9, 0), quick=(3, 0)),
+    "login": Part(login, full=(5, 3), quick=(1, 2)),
+    "import": Part(imports, full=(9, 0), quick=(2, 0)),
 }
 
 

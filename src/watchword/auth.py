@@ -117,8 +117,14 @@ class Watchword:
             self._app = Gate(app, self.settings, self.site.authenticator, docs=self.site.docs)
         return self._app
 
-    def guard(self, app: ASGIApp, is_public: Callable[[Scope], bool]) -> Guard:
-        """`app` behind the guard; `is_public` tells of a scope whether its endpoint is open to anybody."""
+    def guard(
+        self,
+        app: ASGIApp,
+        is_public: Callable[[Scope], bool],
+        is_ours: Callable[[Scope], bool] = lambda scope: False,
+    ) -> Guard:
+        """`app` behind the guard; `is_public` tells of a scope whether its endpoint is open to anybody, and `is_ours`
+        whether it is for our own routes, which the guard hands it to as it is."""
         return Guard(
             app,
             authenticator=self.site.authenticator,
@@ -126,6 +132,8 @@ class Watchword:
             clock=self.world.clock,
             ask=lambda principal: load_live(self.world, principal),
             is_public=is_public,
+            ours=self.app,
+            is_ours=is_ours,
             docs=self.site.docs,
             owner=self,
         )

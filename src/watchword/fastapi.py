@@ -40,7 +40,8 @@ async def _principal_if_any(connection: HTTPConnection) -> Principal | None:
     return principal
 
 
-CurrentUser = Annotated[Principal, Depends(_principal)]
+# The scope is what FastAPI would work out by itself, at every request.
+CurrentUser = Annotated[Principal, Depends(_principal, scope="request")]
 """Who is signed in, as the token says: id, sid, roles, amr, auth_time, claims. No I/O."""
 
 OptionalUser = Annotated[Principal | None, Depends(_principal_if_any)]
@@ -71,4 +72,5 @@ def install(app: FastAPI, auth: Watchword, *, public: Sequence[str] = ()) -> Non
 
 def audit(app: FastAPI) -> list[Entry]:
     """Every declared route, those of included routers too, and whether it is public."""
-    return _audit(iter_route_contexts(app.routes), getattr(app.state, "watchword_public", frozenset()))
+    routes = [*getattr(app.state, "watchword_routes", ()), *iter_route_contexts(app.routes)]
+    return _audit(routes, getattr(app.state, "watchword_public", frozenset()))

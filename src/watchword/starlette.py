@@ -17,11 +17,9 @@ from datetime import timedelta
 from typing import Any, cast
 
 from starlette.applications import Starlette
-from starlette.datastructures import URLPath
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, NoMatchFound
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from watchword.auth import Watchword, log
 from watchword.core.session import Principal
@@ -92,8 +90,13 @@ def install(app: Starlette, auth: Watchword, *, public: Sequence[str] = ()) -> N
         raise SettingsError("install: this app has a guard already, and two would refuse each other's tokens")
     opened = frozenset(public)
     app.state.watchword_public = opened  # `watchword routes` reads it
-    app.router.routes.insert(0, AuthRoutes(auth))
-    guard = auth.guard(app.router.middleware_stack, lambda scope: is_public(app.router.routes, scope, opened))
+    ours = AuthRoutes(auth)  # not among the app's own, which would pay for one more comparison
+    app.state.watchword_routes = (ours,)  # `watchword routes` reads it
+    guard = auth.guard(
+        app.router.middleware_stack,
+        lambda scope: is_public(app.router.routes, scope, opened),
+        is_ours=ours.reached,
+    )
     app.router.middleware_stack = cast(Any, guard)  # awaitable, if no coroutine function
     app.add_exception_handler(Problem, _answer(auth))
     inner = app.router.lifespan_context
@@ -106,7 +109,7 @@ def install(app: Starlette, auth: Watchword, *, public: Sequence[str] = ()) -> N
                 f"install(public=…): no route or mount is declared as {', '.join(sorted(unknown))}"
             )
         async with auth.lifespan(), inner(host) as state:
-            entries = audit(app.router.routes, opened)
+            entries = audit([ours, *app.router.routes], opened)
             log.info(
                 "%d routes are public, %d guarded",
                 sum(e.public for e in entries),
@@ -117,8 +120,8 @@ def install(app: Starlette, auth: Watchword, *, public: Sequence[str] = ()) -> N
     app.router.lifespan_context = lifespan
 
 
-class AuthRoutes(BaseRoute):
-    """All our routes as one, so that an app's own pay for a single comparison. Public: they authenticate themselves."""
+class AuthRoutes:
+    """All our routes as one entry of the audit, which the guard goes to first. Public: they authenticate themselves."""
 
     def __init__(self, auth: Watchword) -> None:
         self.path = auth.settings.prefix
@@ -126,19 +129,11 @@ class AuthRoutes(BaseRoute):
         self._below = auth.settings.prefix + "/"
         self._alone = (auth.settings.prefix, "/.well-known/jwks.json")
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+    def reached(self, scope: Scope) -> bool:
         path, root = scope["path"], scope.get("root_path", "")
         if root and f"{path}/".startswith(f"{root}/"):  # a whole prefix, as Starlette's own routes see it
             path = path[len(root) :]
-        if scope["type"] == "http" and (path.startswith(self._below) or path in self._alone):
-            return Match.FULL, {"endpoint": self.endpoint}
-        return Match.NONE, {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.endpoint(scope, receive, send)
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        raise NoMatchFound(name, path_params)  # ours have no names among an app's own
+        return scope["type"] == "http" and (path.startswith(self._below) or path in self._alone)
 
 
 def _answer(auth: Watchword) -> Callable[[Request, Exception], Awaitable[Response]]:

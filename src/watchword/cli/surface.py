@@ -93,7 +93,7 @@ def _audit(app: Any, name: str) -> list[Entry]:
         from watchword.fastapi import audit as audit_fastapi
 
         return audit_fastapi(app)
-    return audit(app.routes, opened)
+    return audit([*app.state.watchword_routes, *app.routes], opened)
 
 
 async def _got(app: ASGIApp, path: str) -> bytes:

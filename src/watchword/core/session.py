@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -45,14 +46,18 @@ class Client:
 
         IPv4 counts by /24 and IPv6 by /48, so that a new lease of the same network is no change.
         """
-        try:
-            address = ip_address(self.ip.partition("%")[0])
-            mapped = getattr(address, "ipv4_mapped", None) or address
-            network = str(ip_network((mapped, 24 if mapped.version == 4 else 48), strict=False))
-        except ValueError:
-            network = ""
-        text = f"{network}\n{self.user_agent[:MAX_USER_AGENT]}"
+        text = f"{_network(self.ip)}\n{self.user_agent[:MAX_USER_AGENT]}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@lru_cache(4096)
+def _network(ip: str) -> str:
+    try:
+        address = ip_address(ip.partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return str(ip_network((mapped, 24 if mapped.version == 4 else 48), strict=False))
 
 
 @dataclass(frozen=True, slots=True)

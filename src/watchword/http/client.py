@@ -7,6 +7,7 @@ Sources: ASVS 5.0 4.1.3, 15.3.4; SECURITY-TARGET attacks 78, 89.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from watchword.core.session import MAX_USER_AGENT, Client
@@ -37,7 +38,7 @@ class ClientAddresses:
     def _behind_proxies(self, peer: _Address | None, hops: Sequence[str]) -> _Address | None:
         """Walk from the nearest hop outwards while it is trusted; a hop that is no address ends the walk."""
         for hop in reversed(hops):
-            address = _address(hop.strip())
+            address = _address(hop.strip()[:_LONGEST])  # what is kept must not grow
             if address is None:
                 return peer
             peer = address
@@ -52,8 +53,10 @@ class ClientAddresses:
 
 
 _Address = IPv4Address | IPv6Address
+_LONGEST = 64
 
 
+@lru_cache(4096)
 def _address(text: str) -> _Address | None:
     """One spelling an address: no zone, no port, IPv4 instead of IPv4-mapped IPv6."""
     try:

@@ -28,7 +28,8 @@ OWNER_KEY = "watchword.auth"
 class Guard:
     """Wraps `app` for the `Watchword` that is its owner.
 
-    `ask` looks a principal up in the database and raises a Problem if it is not live.
+    `ask` looks a principal up in the database and raises a Problem if it is not live. `ours` are our own routes, and
+    `is_ours` tells which requests are for them: they authenticate by themselves, and nothing is verified twice.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class Guard:
         clock: Clock,
         ask: Callable[[Principal], Awaitable[object]],
         is_public: Callable[[Scope], bool],
+        ours: ASGIApp,
+        is_ours: Callable[[Scope], bool],
         docs: str,
         owner: object,
     ) -> None:
@@ -50,12 +53,16 @@ class Guard:
         self._clock = clock
         self._ask = ask
         self._is_public = is_public
+        self._ours = ours
+        self._is_ours = is_ours
         self._docs = docs
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """A plain function that returns the inner coroutine: no frame of its own on the way."""
         if scope["type"] not in ("http", "websocket"):
             return self._app(scope, receive, send)
+        if self._is_ours(scope):
+            return self._ours(scope, receive, send)
         scope[OWNER_KEY] = self._owner
         now = self._clock.now()
         try:
