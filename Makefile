@@ -73,7 +73,7 @@ bench: setup
 	$(BIN)/python -m bench $(ARGS)
 
 faults: setup
-	FAULTS=full $(BIN)/pytest tests/faults $(ARGS)
+	FAULTS=full $(BIN)/pytest -o faulthandler_timeout=3600 tests/faults $(ARGS)
 
 requirements: setup
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
