@@ -17,7 +17,7 @@ from watchword.core.refresh_token import RefreshTokens
 from watchword.core.revocation import Revocations
 from watchword.core.session import Lifetimes, Principal
 from watchword.drivers.clock import SystemClock
-from watchword.drivers.feed import Feed, Hints, NoHints
+from watchword.drivers.feed import DataVersionHints, Feed, Hints, NoHints
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.errors import SettingsError, Unavailable
 from watchword.events import Event
@@ -239,11 +239,7 @@ def _open(settings: Settings, clock: Clock) -> Store:
 
 def _hints(store: Store) -> Hints:
     data_version = getattr(store, "data_version", None)
-    if data_version is None:
-        return NoHints()
-    from watchword.drivers.feed import DataVersionHints
-
-    return DataVersionHints(data_version)
+    return NoHints() if data_version is None else DataVersionHints(data_version)
 
 
 async def _sweep_hourly(world: World) -> None:

@@ -167,6 +167,21 @@ def test_an_old_token_of_a_live_session_ends_that_one_alone(lab: Lab, way: str) 
     assert not lab.world.revocations.ended(other.session.sid)
 
 
+def test_an_old_refresh_token_gains_nothing_by_an_access_token_of_another_session(lab: Lab) -> None:
+    """ASVS 7.5.1, attack 40: somebody else's old token beside one's own valid one ends that one session alone."""
+    lab.user("eve@example.com")
+    old, other = lab.session(), lab.session()
+    token = old.refresh_token
+    for _ in range(2):
+        lab.travel(1000)
+        token = lab.refresh(token).refresh_token
+    mine = lab.session("eve@example.com")
+    assert log_out_everywhere(lab, old.refresh_token, mine.access_token) == 1
+    assert code_of(lambda: lab.refresh(token)) == "session_ended"
+    assert not lab.world.revocations.ended(other.session.sid)
+    assert lab.guard(mine) == "ok"
+
+
 def test_a_token_of_a_deleted_user_ends_nothing(lab: Lab) -> None:
     """Attack 44."""
     grant = lab.session()

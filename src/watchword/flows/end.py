@@ -31,8 +31,10 @@ async def log_out_everywhere(world: World, *, refresh: str | None, access: bytes
     ends its own session at most.
     """
     loaded = await _holder(world, refresh, access)
-    if loaded is None or not (_renews(loaded, refresh) or _authenticates(world, access)):
-        return int(await log_out(world, refresh=refresh, access=access, ip=ip))
+    if loaded is None:
+        return 0
+    if not (_renews(loaded, refresh) or _authenticates(world, loaded, access)):
+        return int(await end_one(world, loaded.session.sid, End.LOGOUT, user_id=loaded.user.id, ip=ip))
     return await end_all(world, loaded.user.id, End.LOGOUT, ip=ip)
 
 
@@ -104,8 +106,11 @@ def _renews(loaded: LoadedSession, refresh: str | None) -> bool:
     return current and loaded.session.live(loaded.user, loaded.now)
 
 
-def _authenticates(world: World, access: bytes | None) -> bool:
+def _authenticates(world: World, loaded: LoadedSession, access: bytes | None) -> bool:
+    """Whether the access token is valid now, and of this very session: not of another that came along with it."""
+    if access is None:
+        return False
     try:
-        return access is not None and world.verifier.verify(access, world.clock.now()) is not None
+        return world.verifier.verify(access, world.clock.now()).sid == loaded.session.sid
     except Problem:
         return False
