@@ -2,10 +2,12 @@
 #
 #   make run      set up, then start `watchword dev`
 #   make test     every test; what needs PostgreSQL, Node or Chromium skips with a reason when it is missing
-#   make check    format, lint, types, import contracts (with CI=true it reports formatting instead of doing it)
+#   make check    format, lint, types, import contracts (with CI=true it reports formatting instead of doing it), and
+#                 whether each requirement has a test
 #   make bench    the measurements, as tables
 #   make faults   the long versions of the fault tests (kill -9, lost answers)
 #   make setup    only make .venv/
+#   make node     only install what tests run in Node, which `make test` does too where there is npm
 #   make requirements   compile requirements/dev.txt again (newer versions: ARGS=--upgrade)
 #   make clean    remove caches and built files; .venv/ and databases stay
 #
@@ -22,7 +24,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PIP_INSTALL := $(PIP) install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench faults requirements clean
+.PHONY: help setup node run test check bench faults requirements clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,10 +59,23 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@echo "$(CURDIR)" > $(STAMP)
 
+# Packages for tests alone, in tests/node/node_modules/: exact versions with their hashes, run by no install script.
+NODE_STAMP := tests/node/node_modules/.set-up
+
+node: $(NODE_STAMP)
+
+$(NODE_STAMP): tests/node/package.json tests/node/package-lock.json tests/node/.npmrc
+	@command -v npm >/dev/null || { echo "node: no npm here; on Debian and Ubuntu: apt-get install npm" >&2; exit 1; }
+	@echo "node: preparing tests/node/node_modules/"
+	@cd tests/node && npm ci --loglevel=error >&2
+	@touch $(NODE_STAMP)
+
 run: setup
 	$(BIN)/watchword dev $(ARGS)
 
+# Without npm, or without a registry that it reaches, what needs the packages skips with that reason.
 test: setup
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory --silent node || echo "test: going on without" >&2
 	$(BIN)/pytest $(ARGS)
 
 check: setup
@@ -68,6 +83,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy src tests $(wildcard bench)
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.traceability
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
@@ -78,7 +94,7 @@ faults: setup
 requirements: setup
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --universal --python-version 3.11 --custom-compile-command "make requirements" \
-	  --extra postgres --output-file requirements/dev.txt $(ARGS) pyproject.toml requirements/dev.in
+	  --extra postgres --extra redis --output-file requirements/dev.txt $(ARGS) pyproject.toml requirements/dev.in
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -43,7 +43,7 @@ def sqlite(place: Path, **more: str) -> Texts:
     """Settings with a new SQLite database."""
     url = f"sqlite:///{place / secrets.token_hex(4)}.db"
     migrate(url)
-    return {"secret": secrets.token_urlsafe(48), "database_url": url, **more}
+    return {"secret": secrets.token_urlsafe(48), "database_url": url, "limits": "off", **more}
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def postgres(**more: str) -> Iterator[tuple[str, Texts] | None]:
             url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
             migrate(url)
             major, minor = divmod(connection.info.server_version, 10_000)
-            texts = {"secret": secrets.token_urlsafe(48), "database_url": url, **more}
+            texts = {"secret": secrets.token_urlsafe(48), "database_url": url, "limits": "off", **more}
             yield f"PostgreSQL {major}.{minor}, psycopg {psycopg.__version__}", texts
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -85,6 +85,9 @@ def within(texts: Texts, work: Callable[[Watchword], Awaitable[T]]) -> T:
 async def sign_in(auth: Watchword, user: User, *, mode: Mode = Mode.COOKIES) -> Grant:
     """A session as POST /login makes it, without the password."""
     client = Client(ip="127.0.0.1", user_agent=USER_AGENT)
-    grant = await start_session(auth.world, user, amr=("pwd",), client=client, mode=mode, replaces=None)
+    now = auth.world.clock.now()
+    grant = await start_session(
+        auth.world, user, read_at=now, amr=("pwd",), client=client, mode=mode, replaces=None
+    )
     assert grant is not None, "a user made a moment ago is active"
     return grant

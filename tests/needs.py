@@ -6,13 +6,19 @@ With TEST_REQUIRE=all, as in CI, it fails the test instead: a suite that skips h
 
 import os
 import shutil
+import subprocess
 from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 import psycopg
 import pytest
+import redis
 
 DEFAULT_POSTGRES_URL = "postgresql://postgres@127.0.0.1:5432/test"
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+OLDEST_NODE = 18
+"""The oldest release that has what the packages of tests/node use: Debian 12's."""
 
 
 def everything_is_required() -> bool:
@@ -28,13 +34,41 @@ def postgres_url() -> str:
     return url
 
 
+def redis_url() -> str:
+    """The URL of a Redis in which the caller may make keys that expire."""
+    url = os.environ.get("TEST_REDIS_URL", DEFAULT_REDIS_URL)
+    if not _redis_answers(url):
+        _missing("Redis does not answer at its address; set TEST_REDIS_URL")
+    return url
+
+
 def chromium_path() -> str:
     """A Chromium that Playwright may start with executable_path=; nothing is ever downloaded."""
     return _program("Chromium", "TEST_CHROMIUM", "chromium", "chromium-browser", "google-chrome")
 
 
 def node_path() -> str:
-    return _program("Node", "TEST_NODE", "node", "nodejs")
+    path = _program("Node", "TEST_NODE", "node", "nodejs")
+    if node_release(path) < OLDEST_NODE:
+        _missing(f"Node at {path} is older than {OLDEST_NODE}; set TEST_NODE")
+    return path
+
+
+@cache
+def node_release(path: str) -> int:
+    """The first number of a Node's version."""
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(said.removeprefix("v").partition(".")[0])
+
+
+def node_modules() -> Path:
+    """The folder with the packages that tests/node/package.json names; they are installed by `make node` alone."""
+    path = Path(__file__).parent / "node" / "node_modules"
+    if not (path / ".package-lock.json").is_file():  # npm writes it last
+        _missing(
+            f"the packages of tests/node are not installed in {path}; with npm on the machine: make node"
+        )
+    return path
 
 
 def _missing(reason: str) -> NoReturn:
@@ -61,6 +95,15 @@ def _connection_fault(url: str) -> str | None:
     except psycopg.Error as error:
         return str(error).strip().splitlines()[0]
     return None
+
+
+@cache
+def _redis_answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=3) as client:
+            return bool(client.ping())
+    except (redis.RedisError, ValueError):
+        return False
 
 
 def _without_password(url: str) -> str:

@@ -30,7 +30,7 @@ def free_port() -> int:
 def environment(database_url: str, **settings: str) -> dict[str, str]:
     """The environment of a server process, without whatever WATCHWORD_ settings the caller's has."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")}
-    named = {"secret": secrets.token_urlsafe(48), "database_url": database_url} | settings
+    named = {"secret": secrets.token_urlsafe(48), "database_url": database_url, "limits": "off"} | settings
     return inherited | {f"WATCHWORD_{name.upper()}": value for name, value in named.items()}
 
 
@@ -125,6 +125,11 @@ class Server:
         return self.origin or self.address
 
     def start(self) -> None:
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Begin to start, beside others; `await_ready` is the other half."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "watchword", "serve", f"--port={self.port}", f"--workers={self.workers}"],
             env={**self.env, "WATCHWORD_URL": self.url},
@@ -132,6 +137,9 @@ class Server:
             stderr=self._log,
             start_new_session=True,
         )
+
+    def await_ready(self) -> None:
+        assert self.process is not None
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:

@@ -21,7 +21,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benc
 def _rows(page: str) -> dict[str, str]:
     """The lines of a page's table by what stands in backquotes first."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    return {found[1]: line for line in text.splitlines() if (found := re.match(r"\| `([^`]+)`", line))}
+    rows = [(found[1], line) for line in text.splitlines() if (found := re.match(r"\| `([^`]+)`", line))]
+    assert len(dict(rows)) == len(rows), "something is described twice"
+    return dict(rows)
 
 
 def test_every_setting_is_described_with_its_default() -> None:
@@ -73,3 +75,11 @@ def _verbs(command: click.Command, path: str) -> Iterator[tuple[str, click.Comma
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize(("language", "file"), [("python", "verifiers/verify.py"), ("js", "node/verify.mjs")])
+def test_the_guide_shows_the_verifiers_that_are_tested(language: str, file: str) -> None:
+    """R48: tests/verifiers runs these very files."""
+    page = (ROOT / "docs/guides/keys.md").read_text(encoding="utf-8")
+    shown = re.findall(rf"^```{language}\n(.*?)^```$", page, re.M | re.S)
+    assert shown == [(ROOT / "tests" / file).read_text(encoding="utf-8")]

@@ -1,20 +1,40 @@
-"""Settings: every text that is documented, and every contradiction told by the name of its setting."""
+"""Settings: every text that is documented, and every contradiction told by the name of its setting.
+
+How a single text is read is in test_texts.py.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import FrozenInstanceError, fields
+from collections.abc import Callable, Mapping
+from dataclasses import FrozenInstanceError, fields, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from watchword.choices import CLAIM_FIELDS, OTHER_COOKIES
 from watchword.errors import SettingsError
-from watchword.settings import Algorithm, Mode, Settings, Synchronous, check_production, duration
+from watchword.rates import DEFAULTS, Limits, Rate
+from watchword.settings import (
+    Algorithm,
+    CookiePrefix,
+    Cors,
+    Csrf,
+    FieldCase,
+    Mode,
+    RefreshFormat,
+    SameSite,
+    Settings,
+    Synchronous,
+    TwoFactor,
+    check_production,
+)
 
 SECRET = "kX3vQz8LmN1pR6tYw0aBcDeFgHiJkCANARY"
 OTHER = "Zq9uYtReWqAsDfGhJkLmNbVcXz012CANARY"
@@ -32,6 +52,20 @@ def refusal(texts: Mapping[str, str]) -> str:
     return str(caught.value)
 
 
+def typed(texts: Mapping[str, str]) -> dict[str, Any]:
+    """What the constructor takes, made of texts by the readers of each setting."""
+    readers = {setting.name: setting.metadata["read"] for setting in fields(Settings)}
+    return {name: readers[name](text) for name, text in texts.items()}
+
+
+def outcome(make: Callable[[], Settings]) -> Settings | str:
+    """Settings, or the words in which they were refused."""
+    try:
+        return make()
+    except SettingsError as error:
+        return str(error)
+
+
 def test_without_any_setting_the_defaults_of_the_design_hold() -> None:
     """DESIGN §6; ASVS 6.3.2: and there is no default secret."""
     default = Settings()
@@ -46,9 +80,40 @@ def test_without_any_setting_the_defaults_of_the_design_hold() -> None:
     )
     assert default.rotation_window == 20 * SEC
     assert (default.trusted_origins, default.trusted_proxies) == ((), ())
+    assert (default.cors, default.csrf, default.refresh_format) == (
+        Cors.OWN,
+        Csrf.ORIGIN,
+        RefreshFormat.OPAQUE,
+    )
+    assert (default.cookie_domain, default.cookie_samesite, default.cookie_prefix) == (
+        "",
+        None,
+        CookiePrefix.AUTO,
+    )
+    assert (default.access_cookie, default.refresh_cookie, default.session_cookie) == (
+        "",
+        "refresh_token",
+        "session_id",
+    )
+    assert default.refresh_cookie_path == ""
+    assert (default.field_case, default.access_field, default.access_claims) == (
+        FieldCase.SNAKE,
+        "access_token",
+        (),
+    )
     assert (default.prefix, default.synchronous) == ("/auth", Synchronous.FULL)
     assert (default.hash_threads, default.pages) == (0, True)
+    assert (default.redis_url, default.limits) == ("", Limits())
 
+
+LOOSER = Limits(
+    (
+        ("login", Rate(20, 60_000_000)),
+        *((name, rate) for name, rate in DEFAULTS.items() if name.startswith("login_")),
+        ("codes", Rate(5, 900_000_000)),
+        *((name, DEFAULTS[name]) for name in ("forgot", "reset", "reset_link")),
+    )
+)
 
 PARSED: list[tuple[str, str, object]] = [
     ("secret", SECRET, (SECRET,)),
@@ -63,26 +128,14 @@ PARSED: list[tuple[str, str, object]] = [
     ("secret", "", ()),
     ("url", "https://app.example.com", "https://app.example.com"),
     ("url", "  https://app.example.com/ ", "https://app.example.com"),
-    ("url", "HTTPS://App.Example.COM", "https://app.example.com"),
-    ("url", "https://app.example.com:443", "https://app.example.com"),
-    ("url", "https://app.example.com:8443", "https://app.example.com:8443"),
-    ("url", "https://app.example.com:80", "https://app.example.com:80"),
-    ("url", "http://localhost:80", "http://localhost"),
-    ("url", "http://localhost:", "http://localhost"),
-    ("url", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
-    ("url", "http://[::1]:8000", "http://[::1]:8000"),
-    ("url", "http://[0:0:0:0:0:0:0:1]", "http://[::1]"),
-    ("url", "https://[2001:DB8::1]", "https://[2001:db8::1]"),
-    ("url", "https://bücher.example", "https://xn--bcher-kva.example"),
-    ("url", "https://BÜCHER.example", "https://xn--bcher-kva.example"),
-    ("url", "https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
-    ("url", "https://straße.example", "https://xn--strae-oqa.example"),  # not strasse: somebody else's
-    ("url", "https://my_app.example", "https://my_app.example"),
     ("database_url", " postgresql://u:p@db/ww ", "postgresql://u:p@db/ww"),
     ("mode", "cookies", (Mode.COOKIES,)),
     ("mode", "bearer", (Mode.BEARER,)),
     ("mode", "hybrid,bearer", (Mode.HYBRID, Mode.BEARER)),
     ("mode", "Bearer  COOKIES hybrid", (Mode.BEARER, Mode.COOKIES, Mode.HYBRID)),
+    ("mode", "jwt_cookie", (Mode.JWT_COOKIE,)),  # R1, R45
+    ("mode", "session", (Mode.SESSION,)),  # R46
+    ("mode", ",".join(Mode), tuple(Mode)),  # R49: all at once
     ("algorithm", "ES256", Algorithm.ES256),
     ("algorithm", "eddsa", Algorithm.EDDSA),
     ("algorithm", " hs256 ", Algorithm.HS256),
@@ -97,6 +150,9 @@ PARSED: list[tuple[str, str, object]] = [
     ("rotation_window", "1ms", timedelta(milliseconds=1)),
     ("rotation_window", "1.5s", timedelta(seconds=1.5)),
     ("rotation_window", " 10 m ", 10 * MINUTE),
+    *(("two_factor", word.value, word) for word in TwoFactor),
+    ("code_ttl", "1m", MINUTE),
+    ("code_ttl", "600", 10 * MINUTE),
     ("trusted_origins", "", ()),
     (
         "trusted_origins",
@@ -104,8 +160,39 @@ PARSED: list[tuple[str, str, object]] = [
         ("https://a.example", "http://localhost:5173"),
     ),
     ("trusted_proxies", "10.0.0.0/8 ::1,192.0.2.7", ("10.0.0.0/8", "::1", "192.0.2.7")),
+    ("cors", "own", Cors.OWN),
+    ("csrf", "Token", Csrf.TOKEN),
+    ("refresh_format", "jwt", RefreshFormat.JWT),
+    ("cookie_domain", "", ""),
+    ("cookie_samesite", "lax", SameSite.LAX),
+    ("cookie_samesite", "Strict", SameSite.STRICT),
+    ("cookie_samesite", " ", None),
+    ("cookie_prefix", "none", CookiePrefix.NONE),
+    ("access_cookie", "token", "token"),  # R45
+    ("access_cookie", "", ""),
+    ("access_cookie", "auth_token", "auth_token"),
+    ("refresh_cookie", "rt", "rt"),  # R20
+    ("refresh_cookie", " r-t_1 ", "r-t_1"),
+    ("session_cookie", "sessionId", "sessionId"),  # R46
+    ("refresh_cookie_path", "/auth/refresh", "/auth/refresh"),  # R20
+    ("refresh_cookie_path", "/auth", "/auth"),
+    ("refresh_cookie_path", "/", ""),
+    ("field_case", "camel", FieldCase.CAMEL),
+    ("access_field", "access_token", "access_token"),
+    ("access_claims", "email username", ("email", "username")),  # R2, R18
+    ("access_claims", "email_verified", ("email_verified",)),
+    ("smtp_url", " smtps://u:p%40@mail.example.com\n", "smtps://u:p%40@mail.example.com"),
+    ("smtp_url", "", ""),
+    ("mail_from", " Example <Login@Example.com> ", "Example <Login@example.com>"),
+    ("mail_from", "", ""),
+    ("redis_url", " rediss://:p%40@redis.example.com:6380/1\n", "rediss://:p%40@redis.example.com:6380/1"),
+    ("redis_url", "", ""),
+    ("limits", "on", Limits()),
+    ("limits", "", Limits()),
+    ("limits", " Off ", Limits(())),
+    ("limits", "login=10/m", Limits()),
+    ("limits", "login=20/m, refresh=off codes=5/15m", LOOSER),
     ("prefix", "/auth/v1", "/auth/v1"),
-    ("prefix", "/~me-._", "/~me-._"),
     ("synchronous", "normal", Synchronous.NORMAL),
     ("hash_threads", "4", 4),
     *(("pages", text, True) for text in ("on", "ON", "true", "yes", "1", " on ")),
@@ -134,46 +221,8 @@ REFUSED: list[tuple[str, str, str]] = [
     ("secret", f"{SECRET},short", "secret number 2 has 5 characters"),
     ("secret", f"{SECRET},{SECRET}", "secret: the same one is listed twice"),
     ("secret", SECRET + "\udcff", "secret is not UTF-8 text"),
-    *(
-        ("url", text, "url: ")
-        for text in (
-            *(
-                "",
-                "app.example.com",
-                "//app.example.com",
-                "ftp://app.example.com",
-                "https://",
-                "https:///",
-                "https:x",
-            ),
-            *("https://app.example.com/auth", "https://app.example.com?x=1", "https://app.example.com#x"),
-            *("https://user@app.example.com", "https://user:pw@app.example.com", "https://@app.example.com"),
-            *(
-                "https://*.example.com",
-                "https://app.example.com:99999",
-                "https://app.example.com:x",
-                "https://a b",
-            ),
-            *(
-                "https://exa\nmple.com",
-                "https://exa\tmple.com",
-                "https://ex<ample.com",
-                'https://ex"ample.com',
-            ),
-            *("https://[::1", "https://[fe80::1%25eth0]", "https://[::g]", "javascript:alert(1)"),
-            *(
-                "https://" + "ü" * 70,
-                "https://\u200b.example",
-                "https://app\u2100.example",
-                "https://\ud800.example",
-            ),
-            *("https://a.example,https://b.example", "https://app.example.com\\@evil.example", "null", "*"),
-        )
-    ),
-    *(
-        ("trusted_origins", text, "trusted_origins: ")
-        for text in ("*", "null", "https://a.example/x", "a.example")
-    ),
+    *(("url", text, "url: ") for text in ("", "app.example.com", "https://app.example.com/auth", "*")),
+    ("trusted_origins", "*", "trusted_origins: "),
     (
         "trusted_origins",
         "https://a.example https://*.b.example",
@@ -182,29 +231,13 @@ REFUSED: list[tuple[str, str, str]] = [
     ("mode", "", "mode: name at least one, each once"),
     ("mode", "cookies,cookies", "mode: name at least one, each once"),
     ("mode", "cookie", "did you mean cookies?"),
-    ("mode", "saml", "expected one of cookies, hybrid, bearer"),
+    ("mode", "saml", "expected one of cookies, hybrid, bearer, jwt_cookie, session"),
     ("algorithm", "none", "expected one of HS256, ES256, EdDSA, RS256"),
     ("algorithm", "HS265", "did you mean HS256?"),
     ("algorithm", "", "expected one of HS256"),
     *(
-        (name, text, "expected a duration such as 15m, 7d or 200ms")
+        (name, "5 minutes", f"{name} is '5 minutes': expected a duration such as 15m, 7d or 200ms")
         for name in ("access_ttl", "refresh_ttl", "session_max", "rotation_window")
-        for text in (
-            "",
-            "m",
-            "-5m",
-            "+5m",
-            "5 minutes",
-            "5M",
-            "1h30m",
-            "1e3",
-            "0x10",
-            "nan",
-            "inf",
-            "\u0665m",
-            "5m;",
-            "1,5s",
-        )
     ),
     *(
         (name, "9" * 400 + "d", "longer than any clock")
@@ -220,16 +253,60 @@ REFUSED: list[tuple[str, str, str]] = [
     ("refresh_ttl", "14m", "access_ttl, refresh_ttl and session_max: none may be longer than the next"),
     ("session_max", "3651d", "session_max: at most 3650d"),
     ("rotation_window", "601", "rotation_window: at most 10m"),
+    ("two_factor", "on", "two_factor is 'on': expected one of off, optional, required"),
+    ("code_ttl", "10m1s", "code_ttl"),
+    ("code_ttl", "601", "code_ttl: 1m to 10m"),
+    ("code_ttl", "59s", "code_ttl: 1m to 10m"),
+    ("code_ttl", "90.5", "code_ttl: whole seconds"),
     ("trusted_proxies", "10.0.0.0/33", "trusted_proxies: 10.0.0.0/33 is no address or network"),
     ("trusted_proxies", "10.0.0.1/8", "trusted_proxies: 10.0.0.1/8 is no address or network"),
     ("trusted_proxies", "proxy.internal", "trusted_proxies: proxy.internal is no address or network"),
     ("trusted_proxies", "*", "trusted_proxies: * is no address or network"),
+    ("smtp_url", "http://u:canary@mail.example.com", "smtp_url: expected smtps://user:password@"),
+    ("mail_from", "nobody", "mail_from is 'nobody': expected an address such as login@example.com"),
+    ("redis_url", "redis.example.com:6379", "redis_url: expected redis://:password@host:6379/0"),
+    ("redis_url", "http://u:canary@redis.example.com", "redis_url: expected redis://"),
+    ("redis_url", "redis://", "redis_url: expected redis://"),
+    ("redis_url", "redis://host:port", "redis_url: expected redis://"),
+    ("limits", "yes", "limits is 'yes': expected on, off or a list such as login=10/m"),
+    ("limits", "on,off", "expected on, off or a list"),
+    ("limits", "logins=1/m", "there is no limit 'logins'; did you mean login?"),
+    ("limits", "login=1/m,login=2/m", "login is given twice"),
     *(
-        ("prefix", text, "prefix: ")
-        for text in ("", "/", "auth", "/auth/", "//auth", "/a b", "/ä", "/a?b", "/a#", "/{x}")
+        ("limits", f"login={rate}", "login: expected a rate such as 10/m, 5/15m or 20/h")
+        for rate in (
+            "",
+            "0/m",
+            "-1/m",
+            "10",
+            "10/",
+            "10/w",
+            "1.5/m",
+            "10/0m",
+            "10/m/m",
+            "1/2d",
+            "9999999/s",
+            "on",
+        )
     ),
+    ("prefix", "auth", "prefix is 'auth': expected a path such as /auth"),
+    ("refresh_cookie_path", "/auth/", "refresh_cookie_path is '/auth/': expected a path such as /auth"),
+    ("cors", "any", "expected one of own, app"),
+    ("csrf", "off", "expected one of origin, token"),
+    ("refresh_format", "JWS", "expected one of opaque, jwt; did you mean jwt?"),
+    ("cookie_samesite", "off", "expected one of Strict, Lax, None"),
+    ("cookie_prefix", "", "expected one of auto, none"),
+    ("cookie_domain", "localhost", "cookie_domain is 'localhost': expected a domain such as example.com"),
+    ("field_case", "kebab", "expected one of snake, camel"),
+    *(
+        (name, "__Host-x", f"{name} is '__Host-x': name it without its prefix")
+        for name in ("access_cookie", "refresh_cookie", "session_cookie")
+    ),
+    ("refresh_cookie", "", "refresh_cookie is '': expected 1 to 64 letters"),
+    ("session_cookie", "a;b", "session_cookie is 'a;b': expected 1 to 64 letters"),
+    ("access_field", "access-token", "access_field is 'access-token': expected a name such as access_token"),
     ("synchronous", "off", "expected one of full, normal"),
-    ("hash_threads", "many", "hash_threads is 'many'"),
+    ("hash_threads", "many", "hash_threads is 'many': expected a whole number"),
     ("hash_threads", "-1", "hash_threads: 0 (as many as there are cores) to 256"),
     ("hash_threads", "257", "hash_threads: 0 (as many as there are cores) to 256"),
     ("hash_threads", "1" * 5000, "hash_threads is"),
@@ -264,6 +341,141 @@ def test_settings_that_contradict_each_other_are_told_by_both_names(
     """ASVS 13.1.2, 16.5.3 (config interaction, Supabase auth#2600)."""
     told = refusal(texts)
     assert [name for name in names if name not in told] == []
+
+
+HTTPS = {"url": "https://app.example.com"}
+APART: list[tuple[dict[str, str], str]] = [
+    (
+        {"cookie_samesite": "None"},
+        "cookie_samesite None: browsers drop such a cookie without Secure; give url https",
+    ),
+    *(
+        (
+            HTTPS | {"cookie_domain": text},
+            f"cookie_domain {text}: browsers would drop our cookies, as app.example.com",
+        )
+        for text in ("example.org", "www.example.com", "ample.com", "x.app.example.com")
+    ),
+    (
+        {"url": "http://10.0.0.1", "cookie_domain": "example.com"},
+        "cookie_domain example.com: browsers would drop",
+    ),
+    (
+        {"cookie_domain": "example.com"},
+        "cookie_domain example.com: browsers would drop our cookies, as 127.0.0.1",
+    ),
+    (
+        {"refresh_cookie": "session_id"},
+        "session_cookie session_id: refresh_cookie has that name; choose another",
+    ),
+    ({"access_cookie": "refresh_token"}, "refresh_cookie refresh_token: access_cookie has that name"),
+    ({"session_cookie": "Refresh_Token"}, "session_cookie Refresh_Token: refresh_cookie has that name"),
+    ({"access_cookie": "T", "session_cookie": "t"}, "session_cookie t: access_cookie has that name"),
+    (
+        {"refresh_cookie": "auth_token"},
+        "refresh_cookie auth_token: the cookie of mode jwt_cookie has that name",
+    ),
+    (
+        {"session_cookie": "ACCESS_TOKEN"},
+        "session_cookie ACCESS_TOKEN: the cookie of mode cookies has that name",
+    ),
+    *(
+        (
+            {name: text},
+            f"{name} {text}: one of our cookies that no setting names has that name; choose another",
+        )
+        for name in ("access_cookie", "refresh_cookie", "session_cookie")
+        for text in (*OTHER_COOKIES, "Device")
+    ),
+    (
+        {"access_cookie": "t", "mode": "cookies,jwt_cookie"},
+        "access_cookie: it would name the cookies of two modes",
+    ),
+    *(
+        ({"refresh_cookie_path": text}, f"refresh_cookie_path {text}: browsers would not send the cookie to ")
+        for text in ("/other", "/aut", "/auth/refresh/x", "/auth/logout", "/AUTH")
+    ),
+    (
+        {"refresh_cookie_path": "/auth", "prefix": "none", "pages": "off"},
+        "refresh_cookie_path /auth: browsers would not send the cookie to /refresh; name that path or one above it",
+    ),
+    *(
+        (
+            {"refresh_cookie_path": "/auth", "mode": mode},
+            "refresh_cookie_path: no mode of yours has a refresh cookie",
+        )
+        for mode in ("bearer", "jwt_cookie", "session", "bearer,jwt_cookie,session")
+    ),
+    ({"csrf": "token", "mode": "bearer"}, "csrf token: mode bearer has no cookies to protect; leave it out"),
+    *(
+        (
+            {"refresh_format": "jwt", "mode": mode},
+            f"refresh_format jwt: mode {mode.partition(',')[0]} has no refresh",
+        )
+        for mode in ("jwt_cookie", "session", "session,jwt_cookie")
+    ),
+    *(
+        (
+            {"access_field": text, "mode": "hybrid"},
+            f"access_field {text}: the answer has another field of that name; choose another",
+        )
+        for text in ("token_type", "expires_in", "refreshToken", "refresh_timeout", "user", "session")
+    ),
+    *(
+        (
+            {"access_field": "token", "mode": mode},
+            "access_field: no mode of yours has an access token in the body",
+        )
+        for mode in ("cookies", "jwt_cookie", "session")
+    ),
+    ({"access_claims": "email,roles"}, "access_claims: 'roles' is none of email, email_verified, username"),
+    ({"access_claims": "digest"}, "access_claims: 'digest' is none of email, email_verified, username"),
+    ({"cors": "app"}, "cors app: no origin is trusted; name them in trusted_origins"),
+    ({"prefix": "none"}, "prefix none: the pages would take / of your app; set pages to off, or a prefix"),
+    ({"prefix": "/"}, "prefix none: the pages would take / of your app"),
+    ({"prefix": ""}, "prefix none: the pages would take / of your app"),
+]
+
+
+@pytest.mark.parametrize(("texts", "message"), APART)
+def test_what_browsers_would_drop_or_nobody_would_notice_is_refused_at_construction(
+    texts: dict[str, str], message: str
+) -> None:
+    """DESIGN §4.6, §5; R12, R20; ASVS 3.3.1, 13.1.2: by texts and by values, in the same words."""
+    told = refusal(texts)
+    assert told.startswith(message)
+    with pytest.raises(SettingsError) as caught:
+        Settings(**typed(texts))
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        HTTPS | {"cookie_samesite": "none"},  # R20
+        *(HTTPS | {"cookie_domain": text} for text in ("example.com", ".Example.COM", "app.example.com")),
+        {"url": "http://app.localtest.example:8000", "cookie_domain": "localtest.example"},
+        {"url": "https://app.bücher.example", "cookie_domain": "bücher.example"},
+        {"access_cookie": "access_token"},
+        {"access_cookie": "at", "refresh_cookie": "access_token", "session_cookie": "auth_token"},
+        {"refresh_cookie": "session_id", "session_cookie": "refresh_token"},
+        {"mode": "cookies,jwt_cookie"},
+        {"mode": "jwt_cookie", "access_cookie": "token"},  # R45
+        {"refresh_cookie_path": "/auth/refresh", "mode": "bearer,hybrid"},
+        {"refresh_cookie_path": "/a/b", "prefix": "/a/b"},
+        {"refresh_cookie_path": "/refresh", "prefix": "none", "pages": "off"},
+        {"csrf": "token", "mode": "bearer,session"},
+        {"refresh_format": "jwt", "mode": "session,bearer"},
+        {"access_field": "token", "mode": "bearer"},  # R43
+        {"access_field": "accessToken", "mode": "cookies,hybrid", "field_case": "camel"},  # R18
+        {"access_claims": ",".join(CLAIM_FIELDS)},
+        {"cors": "app", "trusted_origins": "https://www.example.com"},
+        *({"prefix": text, "pages": "off"} for text in ("none", "None", "/", "")),
+    ],
+)
+def test_what_goes_together_is_taken_by_texts_and_by_values(texts: dict[str, str]) -> None:
+    """DESIGN §5, §6: the neighbours of every refusal above."""
+    assert Settings.parse(texts) == Settings(**typed(texts))
 
 
 def test_the_bounds_themselves_are_allowed() -> None:
@@ -319,6 +531,7 @@ def test_the_environment_is_read_when_nothing_else_is_given(monkeypatch: pytest.
         ("secret", f"{SECRET}\n", (SECRET,)),
         ("secret", f"{SECRET}\n{OTHER}\n", (SECRET, OTHER)),
         ("database_url", "postgresql://u:p@db/ww\n", "postgresql://u:p@db/ww"),
+        ("smtp_url", "smtp://u:p@mail\n", "smtp://u:p@mail"),
         ("rsa_key", PEM + "\n", PEM),
     ],
 )
@@ -427,18 +640,53 @@ def test_any_text_is_taken_or_refused_by_name(name: str, text: str) -> None:
         assert name.removesuffix("_file") in told
 
 
-@given(host=st.text(st.sampled_from("aAzß\u00fcÜ.-_1:[]%@/\\ #?*\u3002\u0131\u212a"), min_size=1, max_size=8))
-@settings(max_examples=400, database=None)
-def test_an_origin_is_in_the_one_form_that_browsers_send(host: str) -> None:
-    """Attacks 84, 87: what was normalised once stays as it is, in ASCII and lower case."""
-    try:
-        origin = parse(url=f"https://{host}").url
-    except SettingsError:
-        return
-    assert parse(url=origin).url == origin
-    assert origin.isascii()
-    assert origin == origin.lower()
-    assert not set(origin.removeprefix("https://")) & set(" #?*@/\\%")
+READABLE: dict[str, tuple[str, ...]] = {
+    "secret": ("", SECRET, f"{SECRET},{OTHER}"),
+    "url": (
+        "http://127.0.0.1:8000",
+        "https://app.example.com",
+        "http://[::1]",
+        "https://a.b.example.com:8443",
+    ),
+    "mode": (*Mode, "cookies,jwt_cookie", "bearer,session", ",".join(Mode)),
+    "algorithm": tuple(Algorithm),
+    "rsa_key": ("", PEM),
+    "access_ttl": ("1s", "15m"),
+    "refresh_ttl": ("30m", "7d", "30d"),
+    "session_max": ("7d", "30d"),
+    "rotation_window": ("0", "20s", "10m"),
+    "trusted_origins": ("", "https://www.example.com"),
+    "cors": tuple(Cors),
+    "csrf": tuple(Csrf),
+    "refresh_format": tuple(RefreshFormat),
+    "cookie_domain": ("", "example.com", ".b.example.com"),
+    "cookie_samesite": ("", *SameSite),
+    "cookie_prefix": tuple(CookiePrefix),
+    **dict.fromkeys(
+        ("access_cookie", "refresh_cookie", "session_cookie"),
+        ("t", "T", "access_token", "auth_token", "device"),
+    ),
+    "refresh_cookie_path": ("/", "/auth", "/auth/refresh", "/refresh"),
+    "field_case": tuple(FieldCase),
+    "access_field": ("access_token", "token", "user"),
+    "access_claims": ("", "email", "roles"),
+    "prefix": ("/auth", "none", "/auth/refresh"),
+    "pages": ("on", "off"),
+}
+
+
+@given(
+    texts=st.fixed_dictionaries({}, optional={name: st.sampled_from(few) for name, few in READABLE.items()})
+)
+@settings(max_examples=600, database=None)
+def test_any_combination_works_or_is_refused_by_the_name_of_a_setting(texts: dict[str, str]) -> None:
+    """ASVS 13.1.2, 16.5.3: no order of checks lets another exception out, and both ways say the same."""
+    parsed = outcome(lambda: Settings.parse(texts))
+    assert parsed == outcome(lambda: Settings(**typed(texts)))
+    if isinstance(parsed, Settings):
+        assert replace(parsed) == parsed
+    else:
+        assert re.split(r"\W", parsed)[0] in PROBED
 
 
 def test_own_and_trusted_origins_may_change_something() -> None:
@@ -470,12 +718,21 @@ def test_url_tells_scheme_and_loopback(url: str, https: bool, loopback: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("mode", "access", "refresh"),
-    [(Mode.COOKIES, True, True), (Mode.HYBRID, False, True), (Mode.BEARER, False, False)],
+    ("mode", "in_cookies", "rotates", "refresh_in_cookie", "access_in_body"),
+    [
+        (Mode.COOKIES, True, True, True, False),
+        (Mode.HYBRID, True, True, True, True),
+        (Mode.BEARER, False, True, False, True),
+        (Mode.JWT_COOKIE, True, False, False, False),
+        (Mode.SESSION, True, False, False, False),
+    ],
 )
-def test_a_mode_says_what_travels_in_cookies(mode: Mode, access: bool, refresh: bool) -> None:
-    """R49; DESIGN §5."""
-    assert (mode.access_in_cookie, mode.refresh_in_cookie) == (access, refresh)
+def test_a_mode_says_what_travels_where(
+    mode: Mode, in_cookies: bool, rotates: bool, refresh_in_cookie: bool, access_in_body: bool
+) -> None:
+    """DESIGN §5; R49."""
+    assert (mode.in_cookies, mode.rotates) == (in_cookies, rotates)
+    assert (mode.refresh_in_cookie, mode.access_in_body) == (refresh_in_cookie, access_in_body)
 
 
 def test_settings_cannot_be_changed_afterwards() -> None:
@@ -490,10 +747,47 @@ def test_the_constructor_checks_typed_values_too() -> None:
         "https://a.example",
         "https://b.example",
     }
-    with pytest.raises(SettingsError, match="access_ttl"):
+    assert Settings(cookie_domain=".Example.COM", url="https://a.example.com").cookie_domain == "example.com"
+    assert Settings(refresh_cookie=" rt ", access_cookie=" at ").access_cookie == "at"
+    with pytest.raises(SettingsError, match=r"^access_ttl: more than 0"):
         Settings(access_ttl=timedelta(0))
-    with pytest.raises(SettingsError, match="mode"):
+    with pytest.raises(SettingsError, match=r"^mode: name at least one"):
         Settings(mode=())
+    with pytest.raises(SettingsError, match=r"^refresh_cookie: expected 1 to 64"):
+        Settings(refresh_cookie="a\r\nb")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("access_ttl", 900, "timedelta"),
+        ("csrf", "token", "Csrf"),
+        ("mode", "cookies", "tuple[Mode, ...]"),
+        ("mode", Mode.COOKIES, "tuple[Mode, ...]"),
+        ("mode", ("cookies",), "tuple[Mode, ...]"),
+        ("secret", SECRET, "tuple[str, ...]"),
+        ("secret", (SECRET.encode(),), "tuple[str, ...]"),
+        ("trusted_proxies", (167772160,), "tuple[str, ...]"),  # which ip_network would take for 10.0.0.0
+        ("trusted_origins", ["https://a.example"], "tuple[str, ...]"),
+        ("access_claims", "email", "tuple[str, ...]"),
+        ("cookie_samesite", "None", "SameSite | None"),
+        ("url", None, "str"),
+        ("pages", "off", "bool"),  # which would be true
+        ("hash_threads", 1.5, "int"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(name: str, value: object, expected: str) -> None:
+    """ASVS 16.5.3, attack 96: who calls from untyped code hears it at once, and no log shows the value."""
+    wrong: dict[str, Any] = {name: value}
+    with pytest.raises(SettingsError) as caught:
+        Settings(**wrong)
+    assert str(caught.value) == f"{name}: expected {expected}; texts are for Settings.parse"
+
+
+def test_parse_takes_texts_alone() -> None:
+    """ASVS 16.5.3."""
+    wrong: dict[str, Any] = {"pages": True}
+    assert refusal(wrong) == "pages: expected a text; typed values are for Settings(...)"
 
 
 GOOD = {"secret": SECRET, "url": "https://app.example.com"}
@@ -521,6 +815,7 @@ def test_production_takes_https_or_loopback(texts: dict[str, str]) -> None:
         ({"url": "http://192.168.0.10:8000"}, "WATCHWORD_URL"),
         ({"url": "http://127.0.0.1.nip.example"}, "WATCHWORD_URL"),
         ({"database_url": "memory:"}, "WATCHWORD_DATABASE_URL"),
+        ({"two_factor": "required"}, "WATCHWORD_TWO_FACTOR is required, and without WATCHWORD_SMTP_URL"),
         *(
             ({"secret": text}, "WATCHWORD_SECRET looks like a placeholder")
             for text in (
@@ -553,9 +848,17 @@ def test_a_generated_secret_always_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "span"),
-    [("1ms", 0.001), ("0.5s", 0.5), ("90", 90), ("1m", 60), ("2h", 7200), ("1d", 86400), (" 7 d ", 604800)],
+    ("texts", "sender"),
+    [
+        ({"mail_from": "Example <login@example.com>"}, "Example <login@example.com>"),
+        ({"url": "https://app.example.com:8443"}, "no-reply@app.example.com"),
+        ({"url": "http://localhost:8000"}, "no-reply@localhost"),
+        ({"url": "http://127.0.0.1:8000"}, "no-reply@localhost"),
+        ({"url": "http://[::1]:8000"}, "no-reply@localhost"),
+        ({"url": "http://192.0.2.1"}, "no-reply@[192.0.2.1]"),
+        ({"url": "http://[2001:db8::1]"}, "no-reply@[IPv6:2001:db8::1]"),
+    ],
 )
-def test_a_duration_reads_as_documented(text: str, span: float) -> None:
-    """DESIGN §6."""
-    assert duration(text) == timedelta(seconds=span)
+def test_mail_has_a_sender_whatever_is_set(texts: dict[str, str], sender: str) -> None:
+    """DESIGN §4.8."""
+    assert Settings.parse(texts).sender == sender

@@ -4,39 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watchword.accounts import Sessions, Users
 from watchword.core.access_token import LEEWAY, AccessTokens, Verifier
+from watchword.core.challenge import Codes
+from watchword.core.csrf import CsrfTokens
 from watchword.core.keys import KeyRing
+from watchword.core.known_device import KnownDevices
+from watchword.core.mail import Seals
 from watchword.core.refresh_token import RefreshTokens
 from watchword.core.revocation import Revocations
 from watchword.core.session import Lifetimes, Principal
+from watchword.core.session_token import SessionTokens
+from watchword.core.throttle import LimitKeys
+from watchword.core.user import User
 from watchword.drivers.clock import SystemClock
 from watchword.drivers.feed import DataVersionHints, Feed, Hints, NoHints
 from watchword.drivers.hasher import Argon2Hasher
+from watchword.drivers.letters import TemplateLetters
+from watchword.drivers.sender import Bell, Sender
+from watchword.drivers.sweeper import sweep_hourly
 from watchword.errors import SettingsError, Unavailable
 from watchword.events import Event
 from watchword.flows.live import demand, load_live
-from watchword.flows.sweep import sweep
-from watchword.http.gate import Gate
+from watchword.http.cors import CrossOrigin
+from watchword.http.gate import Gate, always
 from watchword.http.guard import SCOPE_KEY, Guard
 from watchword.http.problem import ASGIApp
 from watchword.http.site import Site
-from watchword.ports import Claims, Clock, EventSink, Hasher, Store, World
+from watchword.ports import Claims, Clock, EventSink, Hasher, Letters, Limiter, Mailer, Store, World
 from watchword.settings import Settings, check_production
+from watchword.storage.memory_limiter import MemoryLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastapi import APIRouter
+
     from watchword.http.problem import Scope
 
-SWEEP_SECONDS = 3600.0
-FIRST_SWEEP_SECONDS = 300.0
 SKEW = timedelta(seconds=60)
 """How far the clocks of our machines may be apart without a revocation being forgotten too early."""
 
@@ -47,8 +58,9 @@ event_log = logging.getLogger("watchword.events")
 class Watchword:
     """Everything of one configuration: `Watchword()` reads `WATCHWORD_*` from the environment.
 
-    `store`, `hasher` and `clock` replace a port; `claims` adds an app's own claims to access tokens; `on_event` takes
-    each `Event` besides the log. Raises SettingsError.
+    `store`, `hasher`, `clock`, `mailer` and `limiter` replace a port; `claims` adds an app's own claims to access
+    tokens; `on_event` takes each `Event` besides the log; `mail_templates` is a folder whose templates go before ours;
+    `features` make routers of their own below the prefix. Raises SettingsError.
     """
 
     def __init__(
@@ -58,6 +70,10 @@ class Watchword:
         store: Store | None = None,
         hasher: Hasher | None = None,
         clock: Clock | None = None,
+        mailer: Mailer | None = None,
+        limiter: Limiter | None = None,
+        mail_templates: Path | None = None,
+        features: Sequence[Callable[[Site], APIRouter]] = (),
         claims: Claims | None = None,
         on_event: EventSink | None = None,
     ) -> None:
@@ -65,6 +81,7 @@ class Watchword:
         if not settings.secret:
             raise SettingsError("WATCHWORD_SECRET is missing: `watchword secret` makes one")
         clock = clock or SystemClock()
+        store = store or _open(settings, clock)
         ring = KeyRing([secret.encode() for secret in settings.secret])
         revocations = Revocations(keep=_micros(settings.access_ttl + timedelta(seconds=LEEWAY) + SKEW))
         access_tokens = AccessTokens(
@@ -75,12 +92,15 @@ class Watchword:
             rsa_pem=settings.rsa_key.encode() or None,
         )
         self.settings = settings
+        self.mailer = mailer or _mailer(settings)
+        self._bell = Bell()
         self.world = World(
-            store=store or _open(settings, clock),
+            store=store,
             hasher=hasher or Argon2Hasher(threads=settings.hash_threads),
             clock=clock,
             access_tokens=access_tokens,
-            refresh_tokens=RefreshTokens(ring),
+            refresh_tokens=RefreshTokens(ring, issuer=settings.url, refresh_format=settings.refresh_format),
+            session_tokens=SessionTokens(ring),
             verifier=Verifier(access_tokens, revocations),
             revocations=revocations,
             lives=Lifetimes(
@@ -88,34 +108,67 @@ class Watchword:
                 idle=_micros(settings.refresh_ttl),
                 whole=_micros(settings.session_max),
                 window=_micros(settings.rotation_window),
+                code=_micros(settings.code_ttl),
             ),
+            modes=settings.mode,
+            url=settings.url,
+            codes=Codes(ring),
+            two_factor=settings.two_factor,
             emit=_Events(on_event),
-            claims=claims,
+            seals=Seals(ring),
+            letters=_letters(settings, mail_templates),
+            limits=settings.limits,
+            limit_keys=LimitKeys(ring),
+            limiter=limiter or _limiter(settings, store),
+            near_limiter=MemoryLimiter(),
+            devices=KnownDevices(ring),
+            mail_queued=self._bell.ring,
+            claims=_with_fields(settings.access_claims, claims),
         )
-        self.site = Site.build(settings, self.world)
+        csrf_tokens = CsrfTokens(ring, seconds=settings.refresh_ttl // timedelta(seconds=1))
+        self.site = Site.build(settings, self.world, csrf_tokens)
         self.users = Users(self.world, settings)
         self.sessions = Sessions(self.world)
+        self._features = tuple(features)
         self._app: ASGIApp | None = None
+        self._paths: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of our own routes, as declared."""
+        _ = self.app  # declares them
+        return self._paths
 
     @property
     def app(self) -> ASGIApp:
         """The ASGI app of our own routes, `prefix` in their paths; it authenticates by itself."""
         if self._app is None:
             from watchword import __version__
+            from watchword.features.email_code import routes as email_code
             from watchword.features.password import routes as password
             from watchword.features.service import routes as service
             from watchword.features.sessions import routes as sessions
             from watchword.routing.app import build
 
-            features = [sessions, password, service]
+            features = [sessions, password, email_code, service]
             if self.settings.pages:
                 from watchword.pages import routes as pages
 
                 features.append(pages)
-            routers = [feature.router(self.site) for feature in features]
-            app = build(routers, docs=self.site.docs, prefix=self.settings.prefix, version=__version__)
-            self._app = Gate(app, self.settings, self.site.authenticator, docs=self.site.docs)
+            makers = [*(feature.router for feature in features), *self._features]
+            routers = [make(self.site) for make in makers]
+            app = build(routers, self.settings, docs=self.site.docs, version=__version__)
+            self._paths = tuple(route.path for route in app.routes)
+            gate = Gate(app, self.settings, self.site.forgery, self.world.clock, docs=self.site.docs)
+            self._app = self.cross_origin(gate)
         return self._app
+
+    def cross_origin(self, app: ASGIApp) -> ASGIApp:
+        """`app` with answers that pages of `trusted_origins` may read: as it is, if there are none."""
+        origins = self.settings.trusted_origins
+        if not origins:  # the answer is the same for every origin, so there is no Vary either
+            return app
+        return CrossOrigin(app, origins=origins, always=always(self.settings), docs=self.site.docs)
 
     def guard(
         self,
@@ -136,18 +189,21 @@ class Watchword:
             is_ours=is_ours,
             docs=self.site.docs,
             owner=self,
+            kept=self.site.kept,
         )
 
     def authenticate(
         self, headers: Iterable[tuple[bytes, bytes]], *, method: str | None = None
     ) -> Principal | None:
-        """Whom raw ASGI headers speak for, with no I/O; None when they bring no token. Needs a running `lifespan`.
+        """Whom raw ASGI headers speak for, with no I/O; None when they bring no JWT. Needs a running `lifespan`.
 
-        A cookie counts only from a trusted page unless `method` is a safe one. Raises InvalidToken, TokenExpired,
-        SessionEnded, BadRequest, CsrfRejected, and Unavailable when revocations were not read for too long.
+        A cookie counts only from a trusted page unless `method` is a safe one; the token of mode `session` needs a
+        look-up and is not seen here. Raises InvalidToken, TokenExpired, SessionEnded, BadRequest, CsrfRejected, and
+        Unavailable when revocations were not read for too long.
         """
         now = self.world.clock.now()
-        principal = self.site.authenticator.principal({"headers": list(headers), "method": method}, now)
+        scope = {"type": "http", "headers": list(headers), "method": method}
+        principal = self.site.authenticator.principal(scope, now)
         if principal is not None and self.world.revocations.stale(now):
             raise Unavailable("Revocations have not been read for a while.", retry_after=1)
         return principal
@@ -172,7 +228,8 @@ class Watchword:
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """Runs the loops: revocations are followed and old rows swept while inside. The store is closed at the end.
+        """Runs the loops: while inside, revocations are followed, mail is sent and old rows are swept. The store is
+        closed at the end.
 
         Raises StaleSchemaError and Unavailable when the database cannot be worked with.
         """
@@ -185,14 +242,19 @@ class Watchword:
         elif self.settings.rotation_window < timedelta(seconds=5):
             log.warning("rotation_window is under 5s: slow networks may sign people out")
         feed = Feed(self.world, _hints(self.world.store))
+        sender = None if self.mailer is None else Sender(self.world, self.mailer, self._bell)
         loops: list[asyncio.Task[None]] = []
         try:
             await self._open()
             await self.world.store.check()
             await feed.load()
-            loops += [asyncio.create_task(feed.follow()), asyncio.create_task(_sweep_hourly(self.world))]
+            loops += [asyncio.create_task(feed.follow()), asyncio.create_task(sweep_hourly(self.world))]
+            if sender is not None:
+                sender.start()
             yield
         finally:
+            if sender is not None:
+                await sender.stop()
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
@@ -206,7 +268,11 @@ class Watchword:
 
     async def aclose(self) -> None:
         """Let go of threads and connections. For scripts that do not run `lifespan`."""
-        for part in (self.world.store, self.world.hasher):
+        store, limiter = self.world.store, self.world.limiter
+        parts: list[object] = [store, self.world.hasher]
+        if limiter not in parts:
+            parts.append(limiter)
+        for part in parts:
             close = getattr(part, "close", None)
             if close is not None and (waiting := close()) is not None:
                 await waiting
@@ -227,6 +293,17 @@ class _Events:
                 log.exception("on_event failed for %s", event.name)
 
 
+def _with_fields(names: Sequence[str], claims: Claims | None) -> Claims | None:
+    """The app's own claims, and the fields of a user that the settings name."""
+    if not names:
+        return claims
+
+    def all_of(user: User) -> Mapping[str, Any]:
+        return {name: getattr(user, name) for name in names} | dict(claims(user) if claims else {})
+
+    return all_of
+
+
 def _open(settings: Settings, clock: Clock) -> Store:
     if settings.database_url.startswith("memory:"):
         from watchword.storage.memory import MemoryStore
@@ -237,21 +314,33 @@ def _open(settings: Settings, clock: Clock) -> Store:
     return open_store(settings.database_url, clock, synchronous=settings.synchronous)
 
 
+def _limiter(settings: Settings, store: Store) -> Limiter:
+    """Redis if there is one, else what all processes share anyway: the database. A store that is none is this
+    process's own."""
+    if settings.redis_url:
+        from watchword.storage.redis import RedisLimiter
+
+        return RedisLimiter(settings.redis_url)
+    return store if isinstance(store, Limiter) else MemoryLimiter()
+
+
 def _hints(store: Store) -> Hints:
     data_version = getattr(store, "data_version", None)
     return NoHints() if data_version is None else DataVersionHints(data_version)
 
 
-async def _sweep_hourly(world: World) -> None:
-    await asyncio.sleep(random.uniform(0, FIRST_SWEEP_SECONDS))  # noqa: S311 - so that workers take turns
-    while True:
-        try:
-            await sweep(world)
-        except Unavailable as error:
-            log.warning("could not sweep: %s", error)
-        except Exception:  # what keeps one sweep from its end must not keep the next from its beginning
-            log.exception("sweeping failed")
-        await asyncio.sleep(SWEEP_SECONDS)
+def _letters(settings: Settings, own: Path | None) -> Letters:
+    """The app's templates first, then each feature's, which stand in its folder."""
+    features = sorted(Path(__file__).parent.glob("features/*/mail"))
+    return TemplateLetters(settings, [*([own] if own else []), *features])
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    if not settings.smtp_url:
+        return None
+    from watchword.drivers.mailer import SmtpMailer
+
+    return SmtpMailer(settings)
 
 
 def _micros(span: timedelta) -> int:

@@ -28,6 +28,27 @@ class FieldError:
     message: str
 
 
+class MailError(WatchwordError):
+    """Base of what can go wrong with one message. `str()` may hold what the server said, and so an address; `reason`
+    may be logged."""
+
+    def __init__(self, reason: str, said: str = "") -> None:
+        super().__init__(f"{reason}: {said}" if said else reason)
+        self.reason = reason
+
+
+class MailRefused(MailError):
+    """The server will not take this message: not from us, or not for this address."""
+
+
+class MailDelayed(MailError):
+    """This message could not be sent now; later it may be."""
+
+
+class MailUnreachable(MailDelayed):
+    """There is no talking to the server at all: no other message would fare better."""
+
+
 class Problem(WatchwordError):
     """Base of the errors that a client is told about, as a problem document."""
 
@@ -94,6 +115,24 @@ class InvalidCredentials(Unauthorized):
         return "Bearer"
 
 
+class ChallengeFailed(Unauthorized):
+    """Base of the answers to a challenge that are refused."""
+
+    @property
+    def challenge(self) -> str | None:
+        return "Bearer"
+
+
+class CodeInvalid(ChallengeFailed):
+    code, title = "code_invalid", "The code is wrong."
+
+
+class ChallengeExpired(ChallengeFailed):
+    """There is no such challenge, or no more: which of the two is nobody's business (SECURITY-TARGET attack 62)."""
+
+    code, title = "challenge_expired", "This has expired or was used already: begin again."
+
+
 class InvalidToken(Unauthorized):
     """A token that is not one of ours. See `NotAuthenticated` for a request without any."""
 
@@ -154,6 +193,14 @@ class AlreadyExists(Problem):
 
 class RefreshSuperseded(Problem):
     code, status, title = "refresh_superseded", 409, "A newer token was just issued: retry with that one."
+
+
+class TooManyAttempts(Problem):
+    code, status, title = "too_many_attempts", 429, "Too many wrong codes: try again later."
+
+
+class RateLimited(Problem):
+    code, status, title = "rate_limited", 429, "Too many requests: try again later."
 
 
 class InternalError(Problem):

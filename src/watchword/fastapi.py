@@ -67,7 +67,7 @@ def install(app: FastAPI, auth: Watchword, *, public: Sequence[str] = ()) -> Non
 
     `public` names routes and mounts, by their path as declared, that are open to anybody: `["/static", "/docs"]`.
     """
-    _install(app, auth, public=public)
+    _install(app, auth, public=public, every=lambda: iter_route_contexts(app.routes))
 
 
 def audit(app: FastAPI) -> list[Entry]:

@@ -1,22 +1,38 @@
 """What the world must provide: the interfaces that flows are written against, and the bundle that carries them.
 
-No implementation lives here. A `Store` offers few atomic verbs, each one transaction; `tests/storage/contract.py`
-defines what they mean and runs on every implementation. Instants are µs since 1970.
+No implementation lives here. What a database must do is in `stores`. Instants are µs since 1970.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from watchword.core.access_token import AccessTokens, Verifier
+from watchword.core.challenge import Codes
+from watchword.core.known_device import KnownDevices
+from watchword.core.mail import Letter, Mail, Seals
 from watchword.core.refresh_token import RefreshTokens
-from watchword.core.revocation import Revocations, Revoked, TokensFrom
-from watchword.core.rotation import Lineage
-from watchword.core.session import End, Lifetimes, Session
-from watchword.core.user import Status, User
+from watchword.core.revocation import Revocations
+from watchword.core.session import Lifetimes
+from watchword.core.session_token import SessionTokens
+from watchword.core.throttle import LimitKeys
+from watchword.core.user import User
 from watchword.events import Event
+from watchword.rates import Limits, Rate
+from watchword.settings import Mode, TwoFactor
+from watchword.stores import Challenges as Challenges
+from watchword.stores import Factors as Factors
+from watchword.stores import Issued as Issued
+from watchword.stores import Links as Links
+from watchword.stores import LoadedChallenge as LoadedChallenge
+from watchword.stores import LoadedLink as LoadedLink
+from watchword.stores import LoadedSession as LoadedSession
+from watchword.stores import Outbox as Outbox
+from watchword.stores import RevocationPage as RevocationPage
+from watchword.stores import Store as Store
+from watchword.stores import Users as Users
 
 T = TypeVar("T")
 
@@ -43,103 +59,38 @@ class Hasher(Protocol):
         """Whether a digest was made with weaker parameters than those of today."""
 
 
-class Users(Protocol):
-    """The user half of a store. Logins are canonical already (see core.user). All verbs raise Unavailable when the
-    database does not answer."""
-
-    async def create_user(self, user: User) -> None:
-        """Raises AlreadyExists when the id, email or username is taken."""
-
-    async def load_user(self, user_id: str) -> User | None: ...
-
-    async def find_user(self, login: str) -> User | None:
-        """By email when there is an @ in it, by username otherwise."""
-
-    async def list_users(self, *, after: str | None, limit: int) -> Sequence[User]:
-        """In the order of ids, beginning behind `after`."""
-
-    async def replace_digest(self, user_id: str, *, old: str, new: str) -> bool:
-        """Another digest of the same password; False when it is no longer `old` that is stored."""
-
-    async def change_password(
-        self, user_id: str, digest: str, *, now: int, keep: str | None
-    ) -> Sequence[Revoked] | None:
-        """A new digest, and every session but `keep` ended (End.PASSWORD). None when there is no such user."""
-
-    async def change_status(self, user_id: str, status: Status, *, now: int) -> Sequence[Revoked] | None:
-        """A new status; all sessions ended (End.DISABLED) unless it is active. None when there is no such user."""
-
-    async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
-        """New roles, and `tokens_from` = now + ROLES_MARGIN, in seconds. None when there is no such user."""
-
-    async def delete_user(self, user_id: str, *, now: int) -> Sequence[Revoked] | None:
-        """The row and its sessions go, their revocations stay. None when there is no such user."""
+MOST_TAKEN = 3
+"""Keys that a Limiter takes from at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSession:
-    """A session with its user, and the instant at which they were read by the clock that decides about them: the
-    database's on PostgreSQL, the host's elsewhere."""
+@runtime_checkable
+class Limiter(Protocol):
+    """Where the budgets of rate limits are kept (see core.throttle). The clock that decides is the database's or
+    Redis's where there is one, so that all hosts share it; `now` is for those that have none."""
 
-    session: Session
-    user: User
-    now: int
+    async def take(self, asked: Sequence[tuple[str, Rate]], *, now: int) -> int | None:
+        """Take one of each key's budget, `MOST_TAKEN` at most, as one step whatever else happens at once: all of them,
+        or none if one is spent. None when taken, else the µs until every one of them has something left.
 
-
-@dataclass(frozen=True, slots=True)
-class RevocationPage:
-    """What was revoked since some instant, and the database's clock when it was read."""
-
-    ended: Sequence[Revoked]
-    tokens_from: Sequence[TokensFrom]
-    now: int
-
-
-class Store(Users, Protocol):
-    """Sessions and revocations. All verbs raise Unavailable when the database does not answer."""
-
-    async def insert_session(
-        self, session: Session, *, digest: str | None, replaces: str | None
-    ) -> Sequence[Revoked] | None:
-        """Insert if the user is active and its digest still is `digest`, else None (nothing written).
-
-        `replaces` is a session of the same browser, ended as End.REPLACED in the same transaction if it is live.
+        Raises Unavailable; nobody knows then whether it was taken.
         """
 
-    async def load_session(self, sid: str) -> LoadedSession | None: ...
 
-    async def swap_session(self, before: Session, after: Session) -> bool:
-        """Write `after`'s lineage, auth_time, amr, idle_until, last_used_at, ip and user_agent over `before`.
+class Mailer(Protocol):
+    """The way to a mail server. One caller at a time."""
 
-        One guarded statement: only if parent, newest and crossed are still `before`'s, the session is not ended and
-        its user active; False otherwise.
-        """
+    async def send(self, letter: Letter) -> None:
+        """Return when the server has taken it over. Raises MailRefused, MailDelayed, MailUnreachable."""
 
-    async def record_crossing(self, sid: str, lineage: Lineage) -> None:
-        """Write crossings and crossed, unless the row's `crossed` is as far already."""
+    async def rest(self) -> None:
+        """Nothing more for now: let go of what is not worth holding. Never raises."""
 
-    async def end_session(
-        self, sid: str, end: End, *, now: int, user_id: str | None = None
-    ) -> Revoked | None:
-        """End one session, of `user_id` if given. None when it does not exist, is not theirs or has ended before."""
 
-    async def end_sessions(
-        self, user_id: str, end: End, *, now: int, keep: str | None = None
-    ) -> Sequence[Revoked]:
-        """End all of a user's sessions but `keep`."""
+class Letters(Protocol):
+    """From a kind of message and its payload to what its reader sees."""
 
-    async def list_sessions(self, user_id: str, *, now: int) -> Sequence[Session]:
-        """Those neither ended nor expired, newest first."""
-
-    async def read_revocations(self, *, since: int) -> RevocationPage:
-        """What was written at `since` or later by the database's clock."""
-
-    async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
-        """Delete at most `batch` sessions that expired or ended `ended_for` µs ago or earlier, and at most `batch`
-        revocations that are `revoked_for` old; returns how many rows went."""
-
-    async def check(self) -> None:
-        """One cheap round trip. Raises StaleSchemaError when the tables are missing or older than this version."""
+    def write(self, mail: Mail, payload: Mapping[str, Any]) -> Letter:
+        """Raises MailDelayed when the template is missing or at fault: it may be mended."""
 
 
 EventSink = Callable[[Event], None]
@@ -158,8 +109,24 @@ class World:
     clock: Clock
     access_tokens: AccessTokens
     refresh_tokens: RefreshTokens
+    session_tokens: SessionTokens
     verifier: Verifier
     revocations: Revocations
     lives: Lifetimes
+    modes: Sequence[Mode]
+    url: str
+    """Where people reach us, as the settings say."""
+    codes: Codes
+    two_factor: TwoFactor
     emit: EventSink
+    seals: Seals
+    letters: Letters
+    limits: Limits
+    limit_keys: LimitKeys
+    limiter: Limiter
+    near_limiter: Limiter
+    """In this process: for what may not wait for another machine (see flows.limits)."""
+    devices: KnownDevices
+    mail_queued: Callable[[], None]
+    """To be called behind every verb that queued a message: a hint, so that nobody waits for the next look."""
     claims: Claims | None = None

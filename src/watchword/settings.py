@@ -7,63 +7,57 @@ anywhere else, and nothing heavy is imported: every process pays for this file.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
-from enum import StrEnum
-from ipaddress import IPv6Address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 from urllib.parse import urlsplit
 
+from watchword.choices import ANSWER_FIELDS, CLAIM_FIELDS, OTHER_COOKIES
+from watchword.choices import Algorithm as Algorithm
+from watchword.choices import CookiePrefix as CookiePrefix
+from watchword.choices import Cors as Cors
+from watchword.choices import Csrf as Csrf
+from watchword.choices import FieldCase as FieldCase
+from watchword.choices import Mode as Mode
+from watchword.choices import RefreshFormat as RefreshFormat
+from watchword.choices import SameSite as SameSite
+from watchword.choices import Synchronous as Synchronous
+from watchword.choices import TwoFactor as TwoFactor
 from watchword.errors import SettingsError
+from watchword.rates import Limits, limits
+from watchword.texts import (
+    camel,
+    choice,
+    choices,
+    cookie_name,
+    count,
+    did_you_mean,
+    domain,
+    duration,
+    fits,
+    items,
+    key,
+    mailbox,
+    optional,
+    origin,
+    path,
+    redis_url,
+    smtp_url,
+    strong,
+    switch,
+)
 
 ENV_PREFIX = "WATCHWORD_"
-MIN_SECRET_CHARACTERS = 32
-MIN_SECRET_DISTINCT = 12
 _PLACEHOLDER = re.compile(
     r"change.?(me|this)|place.?holder|your.?(own.?)?secret|replace.?(me|this)|insecure", re.I
 )
-_HOST = re.compile(r"[a-z0-9._-]+", re.ASCII)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = timedelta(days=3650)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class Mode(StrEnum):
-    """How the tokens of a session travel; chosen at sign-in and fixed in the session row."""
-
-    COOKIES = "cookies"
-    HYBRID = "hybrid"
-    BEARER = "bearer"
-
-    @property
-    def refresh_in_cookie(self) -> bool:
-        return self is not Mode.BEARER
-
-    @property
-    def access_in_cookie(self) -> bool:
-        return self is Mode.COOKIES
-
-
-class Algorithm(StrEnum):
-    """HS256 for one service alone; the others when somebody else verifies by the published keys."""
-
-    HS256 = "HS256"
-    ES256 = "ES256"
-    EDDSA = "EdDSA"
-    RS256 = "RS256"
-
-
-class Synchronous(StrEnum):
-    """SQLite's durability: `full` survives a power cut, `normal` may lose the last moments."""
-
-    FULL = "full"
-    NORMAL = "normal"
 
 
 def _secret(read: Callable[[str], Any], **options: Any) -> Any:
@@ -74,45 +68,6 @@ def _setting(read: Callable[[str], Any], **options: Any) -> Any:
     return field(metadata={"read": read, "secret": False}, **options)
 
 
-def duration(text: str) -> timedelta:
-    """`15m`, `7d`, `200ms`; a bare number is seconds. Raises ValueError."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("expected a duration such as 15m, 7d or 200ms")
-    try:
-        return timedelta(seconds=float(match[1]) * _SECONDS[match[2] or "s"])
-    except OverflowError:
-        raise ValueError("this is longer than any clock can tell") from None
-
-
-def _items(text: str) -> tuple[str, ...]:
-    return tuple(item for item in re.split(r"[,\s]+", text) if item)
-
-
-def _modes(text: str) -> tuple[Mode, ...]:
-    return tuple(_choice(Mode)(item) for item in _items(text))
-
-
-def _choice(kind: type[StrEnum]) -> Callable[[str], Any]:
-    def read(text: str) -> StrEnum:
-        for member in kind:
-            if member.value.lower() == text.strip().lower():
-                return member
-        raise ValueError(
-            f"expected one of {', '.join(member.value for member in kind)}{_did_you_mean(text, kind)}"
-        )
-
-    return read
-
-
-def _switch(text: str) -> bool:
-    if text.strip().lower() in ("on", "true", "yes", "1"):
-        return True
-    if text.strip().lower() in ("off", "false", "no", "0"):
-        return False
-    raise ValueError("expected on or off")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings, checked when made. See docs/reference/settings.md for what each means.
@@ -121,22 +76,41 @@ class Settings:
     constructor takes typed values. All raise SettingsError.
     """
 
-    secret: tuple[str, ...] = _secret(_items, default=())
+    secret: tuple[str, ...] = _secret(items, default=())
     url: str = _setting(str.strip, default="http://127.0.0.1:8000")
     database_url: str = _secret(str.strip, default="sqlite:///watchword.db")
-    mode: tuple[Mode, ...] = _setting(_modes, default=(Mode.COOKIES,))
-    algorithm: Algorithm = _setting(_choice(Algorithm), default=Algorithm.HS256)
+    redis_url: str = _secret(redis_url, default="")
+    mode: tuple[Mode, ...] = _setting(choices(Mode), default=(Mode.COOKIES,))
+    algorithm: Algorithm = _setting(choice(Algorithm), default=Algorithm.HS256)
     rsa_key: str = _secret(str, default="")
     access_ttl: timedelta = _setting(duration, default=timedelta(minutes=15))
     refresh_ttl: timedelta = _setting(duration, default=timedelta(days=7))
     session_max: timedelta = _setting(duration, default=timedelta(days=30))
     rotation_window: timedelta = _setting(duration, default=timedelta(seconds=20))
-    trusted_origins: tuple[str, ...] = _setting(_items, default=())
-    trusted_proxies: tuple[str, ...] = _setting(_items, default=())
-    prefix: str = _setting(str.strip, default="/auth")
-    synchronous: Synchronous = _setting(_choice(Synchronous), default=Synchronous.FULL)
-    hash_threads: int = _setting(int, default=0)
-    pages: bool = _setting(_switch, default=True)
+    two_factor: TwoFactor = _setting(choice(TwoFactor), default=TwoFactor.OFF)
+    code_ttl: timedelta = _setting(duration, default=timedelta(minutes=10))
+    trusted_origins: tuple[str, ...] = _setting(items, default=())
+    trusted_proxies: tuple[str, ...] = _setting(items, default=())
+    cors: Cors = _setting(choice(Cors), default=Cors.OWN)
+    csrf: Csrf = _setting(choice(Csrf), default=Csrf.ORIGIN)
+    refresh_format: RefreshFormat = _setting(choice(RefreshFormat), default=RefreshFormat.OPAQUE)
+    cookie_domain: str = _setting(domain, default="")
+    cookie_samesite: SameSite | None = _setting(optional(choice(SameSite), None), default=None)
+    cookie_prefix: CookiePrefix = _setting(choice(CookiePrefix), default=CookiePrefix.AUTO)
+    access_cookie: str = _setting(optional(cookie_name, ""), default="")
+    refresh_cookie: str = _setting(cookie_name, default="refresh_token")
+    session_cookie: str = _setting(cookie_name, default="session_id")
+    refresh_cookie_path: str = _setting(path, default="")
+    field_case: FieldCase = _setting(choice(FieldCase), default=FieldCase.SNAKE)
+    access_field: str = _setting(key, default="access_token")
+    access_claims: tuple[str, ...] = _setting(items, default=())
+    smtp_url: str = _secret(smtp_url, default="")
+    mail_from: str = _setting(mailbox, default="")
+    limits: Limits = _setting(limits, default=Limits())
+    prefix: str = _setting(path, default="/auth")
+    synchronous: Synchronous = _setting(choice(Synchronous), default=Synchronous.FULL)
+    hash_threads: int = _setting(count, default=0)
+    pages: bool = _setting(switch, default=True)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -158,22 +132,31 @@ class Settings:
             target = name.removesuffix("_file") if name not in known else name
             setting = known.get(target)
             if setting is None or (target != name and not setting.metadata["secret"]):
-                raise SettingsError(f"{shown(name)} is not a setting{_did_you_mean(target, known, shown)}")
+                raise SettingsError(f"{shown(name)} is not a setting{did_you_mean(target, known, shown)}")
+            if not isinstance(text, str):
+                raise SettingsError(f"{shown(name)}: expected a text; typed values are for Settings(...)")
             if target in values:
                 raise SettingsError(f"{shown(target)} is given twice, as a value and as a file")
             values[target] = _read(setting, _file(text, shown(name)) if target != name else text, shown(name))
         return cls(**values)
 
     def __post_init__(self) -> None:
-        _check_secrets(self.secret)
-        object.__setattr__(self, "url", _origin("url", self.url))
-        object.__setattr__(
-            self, "trusted_origins", tuple(_origin("trusted_origins", o) for o in self.trusted_origins)
-        )
+        kinds = get_type_hints(type(self))
+        for setting in fields(self):
+            name, value = setting.name, getattr(self, setting.name)
+            if not fits(value, kinds[name]):
+                raise SettingsError(f"{name}: expected {setting.type}; texts are for Settings.parse")
+            if kinds[name] is str:
+                object.__setattr__(self, name, _checked(name, setting.metadata["read"], value))
+        try:
+            strong(self.secret)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        object.__setattr__(self, "url", _checked("url", origin, self.url))
+        origins = tuple(_checked("trusted_origins", origin, text) for text in self.trusted_origins)
+        object.__setattr__(self, "trusted_origins", origins)
         if not self.mode or len(set(self.mode)) != len(self.mode):
             raise SettingsError("mode: name at least one, each once")
-        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", self.prefix):
-            raise SettingsError("prefix: expected a path such as /auth, without a slash at its end")
         for network in self.trusted_proxies:
             try:
                 ip_network(network)
@@ -181,22 +164,9 @@ class Settings:
                 raise SettingsError(
                     f"trusted_proxies: {network} is no address or network such as 10.0.0.0/8"
                 ) from None
-        if not timedelta(0) < self.access_ttl <= timedelta(days=1):
-            raise SettingsError(
-                "access_ttl: more than 0 and at most 1d; a short one is the point of having a refresh"
-            )
-        if self.access_ttl % timedelta(seconds=1):
-            raise SettingsError("access_ttl: whole seconds, as a JWT knows no smaller ones")
-        if not self.access_ttl <= self.refresh_ttl <= self.session_max:
-            raise SettingsError("access_ttl, refresh_ttl and session_max: none may be longer than the next")
-        if self.session_max > _LONGEST:
-            raise SettingsError("session_max: at most 3650d")
-        if not timedelta(0) <= self.rotation_window <= timedelta(minutes=10):
-            raise SettingsError(
-                "rotation_window: at most 10m; 20s is enough for any client that is not stuck"
-            )
-        if self.rotation_window * 4 > self.refresh_ttl:
-            raise SettingsError("rotation_window: at most a quarter of refresh_ttl")
+        _check_lifetimes(self)
+        _check_cookies(self)
+        _check_shapes(self)
         if self.algorithm is Algorithm.RS256 and not self.rsa_key:
             raise SettingsError(
                 "algorithm RS256 needs rsa_key: a PEM private key, best by WATCHWORD_RSA_KEY_FILE"
@@ -219,6 +189,14 @@ class Settings:
         return (urlsplit(self.url).hostname or "") in LOOPBACK
 
     @property
+    def sender(self) -> str:
+        """Whom our mail comes from: `mail_from`, else nobody at the host of `url`."""
+        host = (urlsplit(self.url).hostname or "").rstrip(".")
+        if ":" in host or host.replace(".", "").isdigit():
+            host = "localhost" if host in LOOPBACK else f"[{'IPv6:' * (':' in host)}{host}]"
+        return self.mail_from or f"no-reply@{host}"
+
+    @property
     def origins(self) -> frozenset[str]:
         """The origins whose pages may change something: our own and the trusted ones."""
         return frozenset({self.url, *self.trusted_origins})
@@ -236,49 +214,104 @@ def check_production(settings: Settings) -> None:
         raise SettingsError(
             "WATCHWORD_DATABASE_URL: a memory store forgets everybody; use sqlite:/// or postgresql://"
         )
+    if settings.two_factor is TwoFactor.REQUIRED and not settings.smtp_url:
+        raise SettingsError(
+            "WATCHWORD_TWO_FACTOR is required, and without WATCHWORD_SMTP_URL no code arrives: nobody could sign in"
+        )
 
 
-def _check_secrets(secrets: tuple[str, ...]) -> None:
-    """Refuse what can be guessed. The message names the place in the list, never the secret (ASVS 5.0 6.3.2)."""
-    for place, item in enumerate(secrets, 1):
-        which = "secret" if len(secrets) == 1 else f"secret number {place}"
-        if any("\ud800" <= character <= "\udfff" for character in item):
-            raise SettingsError(f"{which} is not UTF-8 text: `watchword secret` makes one")
-        if len(item) < MIN_SECRET_CHARACTERS:
-            raise SettingsError(
-                f"{which} has {len(item)} characters, {MIN_SECRET_CHARACTERS} are needed: `watchword secret` makes one"
-            )
-        if len(set(item)) < MIN_SECRET_DISTINCT:
-            raise SettingsError(f"{which} has too few different characters: `watchword secret` makes one")
-    if len(set(secrets)) != len(secrets):
-        raise SettingsError("secret: the same one is listed twice")
+def _check_lifetimes(settings: Settings) -> None:
+    if not timedelta(0) < settings.access_ttl <= timedelta(days=1):
+        raise SettingsError(
+            "access_ttl: more than 0 and at most 1d; a short one is the point of having a refresh"
+        )
+    if settings.access_ttl % timedelta(seconds=1):
+        raise SettingsError("access_ttl: whole seconds, as a JWT knows no smaller ones")
+    if not settings.access_ttl <= settings.refresh_ttl <= settings.session_max:
+        raise SettingsError("access_ttl, refresh_ttl and session_max: none may be longer than the next")
+    if settings.session_max > _LONGEST:
+        raise SettingsError("session_max: at most 3650d")
+    if not timedelta(minutes=1) <= settings.code_ttl <= timedelta(minutes=10):
+        raise SettingsError("code_ttl: 1m to 10m; who guesses has that long, and mail takes a moment")
+    if settings.code_ttl % timedelta(seconds=1):
+        raise SettingsError("code_ttl: whole seconds, as clients are told how many are left")
+    if not timedelta(0) <= settings.rotation_window <= timedelta(minutes=10):
+        raise SettingsError("rotation_window: at most 10m; 20s is enough for any client that is not stuck")
+    if settings.rotation_window * 4 > settings.refresh_ttl:
+        raise SettingsError("rotation_window: at most a quarter of refresh_ttl")
 
 
-def _origin(name: str, text: str) -> str:
-    """The one spelling of an origin that browsers send: scheme, host and, if not the default, port."""
+def _check_cookies(settings: Settings) -> None:
+    """What browsers would drop, mix up or never send, told before one of them does (RFC 6265bis §5.7)."""
+    modes, host = settings.mode, urlsplit(settings.url).hostname or ""
+    if settings.cookie_samesite is SameSite.NONE and not settings.https:
+        raise SettingsError(
+            "cookie_samesite None: browsers drop such a cookie without Secure; give url https, or take Lax"
+        )
+    parent = settings.cookie_domain
+    if parent and not f".{host}".endswith(f".{parent}"):
+        raise SettingsError(
+            f"cookie_domain {parent}: browsers would drop our cookies, as {host} of url is not in it; "
+            "name a domain that it is in, or leave it out"
+        )
+    if settings.access_cookie and Mode.COOKIES in modes and Mode.JWT_COOKIE in modes:
+        raise SettingsError(
+            "access_cookie: it would name the cookies of two modes, cookies and jwt_cookie; leave it out"
+        )
+    _check_names(settings)
+    narrow = settings.refresh_cookie_path
+    if narrow and not any(mode.refresh_in_cookie for mode in modes):
+        raise SettingsError("refresh_cookie_path: no mode of yours has a refresh cookie; leave it out")
+    if narrow and not f"{settings.prefix}/refresh/".startswith(f"{narrow}/"):
+        raise SettingsError(
+            f"refresh_cookie_path {narrow}: browsers would not send the cookie to {settings.prefix}/refresh; "
+            "name that path or one above it"
+        )
+    if settings.csrf is Csrf.TOKEN and not any(mode.in_cookies for mode in modes):
+        raise SettingsError("csrf token: mode bearer has no cookies to protect; leave it out")
+
+
+def _check_names(settings: Settings) -> None:
+    """No two cookies of one name, in whatever case: people who read a list of cookies would take one for the other."""
+    owners = dict.fromkeys(OTHER_COOKIES, "one of our cookies that no setting names")
+    if not settings.access_cookie:
+        owners |= {
+            "access_token": "the cookie of mode cookies",
+            "auth_token": "the cookie of mode jwt_cookie",
+        }
+    for setting in ("access_cookie", "refresh_cookie", "session_cookie"):
+        name = getattr(settings, setting)
+        if name and (owner := owners.setdefault(name.lower(), setting)) != setting:
+            raise SettingsError(f"{setting} {name}: {owner} has that name; choose another")
+
+
+def _check_shapes(settings: Settings) -> None:
+    modes = settings.mode
+    if settings.refresh_format is RefreshFormat.JWT and not any(mode.rotates for mode in modes):
+        raise SettingsError(
+            f"refresh_format jwt: mode {modes[0].value} has no refresh tokens; leave it out, "
+            "or take cookies, hybrid or bearer"
+        )
+    if camel(settings.access_field) in map(camel, ANSWER_FIELDS):
+        raise SettingsError(
+            f"access_field {settings.access_field}: the answer has another field of that name; choose another"
+        )
+    if settings.access_field != "access_token" and not any(mode.access_in_body for mode in modes):
+        raise SettingsError("access_field: no mode of yours has an access token in the body; leave it out")
+    for claim in settings.access_claims:
+        if claim not in CLAIM_FIELDS:
+            raise SettingsError(f"access_claims: {claim!r} is none of {', '.join(CLAIM_FIELDS)}")
+    if settings.cors is Cors.APP and not settings.trusted_origins:
+        raise SettingsError("cors app: no origin is trusted; name them in trusted_origins")
+    if not settings.prefix and settings.pages:
+        raise SettingsError("prefix none: the pages would take / of your app; set pages to off, or a prefix")
+
+
+def _checked(name: str, read: Callable[[str], str], text: str) -> str:
     try:
-        parts = urlsplit(text.rstrip("/"))
-        host, port = _host(parts.hostname or ""), parts.port
-    except ValueError:
-        parts, host, port = urlsplit(""), "", None
-    extra = parts.path or parts.query or parts.fragment or parts.username is not None
-    if parts.scheme not in ("http", "https") or not host or extra or not text.isprintable():
-        raise SettingsError(f"{name}: {text!r} is no origin such as https://app.example.com")
-    default = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
-
-
-def _host(text: str) -> str:
-    """A host as browsers write it in an origin. Raises ValueError."""
-    if ":" in text and "%" not in text:
-        return f"[{IPv6Address(text)}]"
-    if not text.isascii():
-        import idna  # only for who needs it, as it is large; the interpreter's own codec makes strasse of straße
-
-        text = idna.encode(text, uts46=True).decode()
-    if not _HOST.fullmatch(text):
-        raise ValueError("not a host")
-    return text
+        return read(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None
 
 
 def _read(setting: Field[Any], text: str, shown: str) -> Any:
@@ -295,9 +328,3 @@ def _file(path: str, shown: str) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path to UTF-8 text"
         raise SettingsError(f"{shown}: cannot read {path}: {reason}") from None
-
-
-def _did_you_mean(text: str, known: Any, shown: Callable[[str], str] = str) -> str:
-    names = {str(name).lower(): str(name) for name in known}
-    close = difflib.get_close_matches(text.strip().lower(), names, n=1, cutoff=0.6)
-    return f"; did you mean {shown(names[close[0]])}?" if close else ""

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.types import Scope
 
 from watchword.auth import Watchword, log
 from watchword.core.session import Principal
@@ -28,8 +27,12 @@ from watchword.errors import NotAuthenticated, Problem, SettingsError
 from watchword.flows.live import load_live
 from watchword.http.guard import OWNER_KEY, SCOPE_KEY, Guard
 from watchword.routing.answers import problem_response
-from watchword.routing.match import audit, is_public, public
-from watchword.settings import duration
+from watchword.routing.match import audit, is_public
+from watchword.routing.ours import OurPaths, declared
+from watchword.settings import Cors
+from watchword.texts import duration
+
+T = TypeVar("T")
 
 
 def current_user(connection: HTTPConnection) -> Principal:
@@ -42,14 +45,20 @@ def current_user(connection: HTTPConnection) -> Principal:
 
 async def stored_user(connection: HTTPConnection) -> User:
     """The user's row, read now. Raises NotAuthenticated, SessionEnded, Unavailable."""
-    auth: Watchword = connection.scope[OWNER_KEY]
-    return (await load_live(auth.world, current_user(connection))).user
+    return (await _asked(connection, lambda auth, principal: load_live(auth.world, principal))).user
 
 
 async def check(connection: HTTPConnection, *, fresh: str | None, live: bool, role: str | None) -> None:
     """What `require` asks, of one request."""
+    await _asked(connection, lambda auth, known: auth.demand(known, fresh=span(fresh), live=live, role=role))
+
+
+async def _asked(connection: HTTPConnection, ask: Callable[[Watchword, Principal], Awaitable[T]]) -> T:
+    """The answer about the principal of a request, who may have got new roles by the time that there is one."""
     auth: Watchword = connection.scope[OWNER_KEY]
-    await auth.demand(current_user(connection), fresh=span(fresh), live=live, role=role)
+    scope, principal = connection.scope, current_user(connection)
+    scope[SCOPE_KEY], answer = await auth.site.asked(scope, principal, lambda known: ask(auth, known))
+    return answer
 
 
 def span(fresh: str | None) -> timedelta | None:
@@ -83,15 +92,22 @@ def require(
     return decorate
 
 
-def install(app: Starlette, auth: Watchword, *, public: Sequence[str] = ()) -> None:
-    """Put our routes, the guard, the loops and problem documents into an app. `public` names routes and mounts, by
-    their path as declared, that are open to anybody. Raises SettingsError for an app that has a guard already."""
+def install(
+    app: Starlette,
+    auth: Watchword,
+    *,
+    public: Sequence[str] = (),
+    every: Callable[[], Iterable[Any]] | None = None,
+) -> None:
+    """Put our routes, the guard, the loops and problem documents into an app. `public` names routes and mounts, as
+    declared, that are open to anybody; `every` tells of routes outside the router. Raises SettingsError."""
     if isinstance(app.router.middleware_stack, Guard):
         raise SettingsError("install: this app has a guard already, and two would refuse each other's tokens")
     opened = frozenset(public)
     app.state.watchword_public = opened  # `watchword routes` reads it
-    ours = AuthRoutes(auth)  # not among the app's own, which would pay for one more comparison
-    app.state.watchword_routes = (ours,)  # `watchword routes` reads it
+    # Not among the app's own, which would pay for one more comparison.
+    ours = OurPaths(auth.app, auth.paths, prefix=auth.settings.prefix, taken=declared(app.router.routes))
+    app.state.watchword_routes = ours.shown  # `watchword routes` reads it
     guard = auth.guard(
         app.router.middleware_stack,
         lambda scope: is_public(app.router.routes, scope, opened),
@@ -99,41 +115,32 @@ def install(app: Starlette, auth: Watchword, *, public: Sequence[str] = ()) -> N
     )
     app.router.middleware_stack = cast(Any, guard)  # awaitable, if no coroutine function
     app.add_exception_handler(Problem, _answer(auth))
+    if auth.settings.cors is Cors.APP:
+        _cross_origin(app, auth)
     inner = app.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(host: Any) -> AsyncIterator[Any]:
-        known = {getattr(route, "path", None) for route in app.router.routes}
+        known = declared(app.router.routes)
         if unknown := opened - known:
             raise SettingsError(
                 f"install(public=…): no route or mount is declared as {', '.join(sorted(unknown))}"
             )
+        ours.check(known if every is None else declared(every()))
         async with auth.lifespan(), inner(host) as state:
-            entries = audit([ours, *app.router.routes], opened)
-            log.info(
-                "%d routes are public, %d guarded",
-                sum(e.public for e in entries),
-                sum(not e.public for e in entries),
-            )
+            entries = audit([*ours.shown, *app.router.routes], opened)
+            count = sum(entry.public for entry in entries)
+            log.info("%d routes are public, %d guarded", count, len(entries) - count)
             yield state
 
     app.router.lifespan_context = lifespan
 
 
-class AuthRoutes:
-    """All our routes as one entry of the audit, which the guard goes to first. Public: they authenticate themselves."""
-
-    def __init__(self, auth: Watchword) -> None:
-        self.path = auth.settings.prefix
-        self.endpoint = public(auth.app)
-        self._below = auth.settings.prefix + "/"
-        self._alone = (auth.settings.prefix, "/.well-known/jwks.json")
-
-    def reached(self, scope: Scope) -> bool:
-        path, root = scope["path"], scope.get("root_path", "")
-        if root and f"{path}/".startswith(f"{root}/"):  # a whole prefix, as Starlette's own routes see it
-            path = path[len(root) :]
-        return scope["type"] == "http" and (path.startswith(self._below) or path in self._alone)
+def _cross_origin(app: Starlette, auth: Watchword) -> None:
+    """CORS around everything. As one of the app's middlewares it would not see the answers to crashes and to bodies
+    that are too large, which Starlette gives outside of those, nor anything of middlewares added later."""
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: cast(Any, auth.cross_origin(build()))  # type: ignore[method-assign]
 
 
 def _answer(auth: Watchword) -> Callable[[Request, Exception], Awaitable[Response]]:

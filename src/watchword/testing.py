@@ -26,8 +26,9 @@ from watchword.core.user import User
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.errors import NotFound, SettingsError
 from watchword.flows.sign_in import start_session
-from watchword.settings import Mode, Settings, duration
+from watchword.settings import Settings
 from watchword.storage.memory import MemoryStore
+from watchword.texts import duration
 
 
 @dataclass
@@ -47,12 +48,14 @@ class TravellingClock:
 
 
 def make_auth(clock: TravellingClock | None = None, **texts: str) -> Watchword:
-    """A Watchword over a memory store with cheap hashing, for `http://testserver`; `texts` are settings by name."""
+    """A Watchword over a memory store with cheap hashing and without rate limits, for `http://testserver`; `texts` are
+    settings by name."""
     clock = clock or TravellingClock()
     given = {
         "secret": secrets.token_urlsafe(48),
         "url": "http://testserver",
         "database_url": "memory:",
+        "limits": "off",
     } | texts
     hasher = Argon2Hasher(threads=1, memory=8, passes=1)
     return Watchword(Settings.parse(given), store=MemoryStore(clock), hasher=hasher, clock=clock)
@@ -65,6 +68,7 @@ async def sign_in_as(
 
     `roles`, if any are named, are what the user has from now on.
     """
+    read_at = auth.world.clock.now()
     try:
         user = await auth.users.get(email)
     except NotFound:
@@ -73,14 +77,16 @@ async def sign_in_as(
         await auth.users.set_roles(email, roles)
         user = await auth.users.get(email)
     mode = auth.settings.mode[0]
-    grant = await start_session(auth.world, user, amr=("pwd",), client=Client(), mode=mode, replaces=None)
+    grant = await start_session(
+        auth.world, user, read_at=read_at, amr=("pwd",), client=Client(), mode=mode, replaces=None
+    )
     if grant is None:
         raise SettingsError(f"{email} is not active")
-    if mode is not Mode.COOKIES:
+    if mode.access_in_body:
         return user, {"authorization": f"Bearer {grant.access_token}"}
-    jar = auth.site.cookies
-    cookie = f"{jar.access.name}={grant.access_token}; {jar.refresh.name}={grant.refresh_token}"
-    return user, {"cookie": cookie, "origin": auth.settings.url}
+    _, lines = auth.site.delivery.tokens(grant)
+    pairs = [line.partition(b";")[0].decode() for _, line in lines]
+    return user, {"cookie": "; ".join(pairs), "origin": auth.settings.url}
 
 
 @pytest.fixture

@@ -51,10 +51,12 @@ def test_a_stranger_signs_in_with_what_is_printed_and_is_still_signed_in_after_a
         printed = LOGIN.search(banner)
         assert printed
         urls = re.findall(r"(http://127\.0\.0\.1:\d+)(/\S+)", banner)
-        assert [path for _, path in urls] == ["/auth/", "/profile", "/auth/openapi.json"]
+        assert [path for _, path in urls] == [
+            *("/auth/", "/profile", "/auth/dev/inbox", "/auth/openapi.json")
+        ]
         home = urls[0][0]
         browser = Browser(home)
-        assert [browser.send("GET", path).status for _, path in urls] == [200] * 3
+        assert [browser.send("GET", path).status for _, path in urls] == [200] * 4
         assert browser.send("GET", "/auth/me").status == 401
 
         browser.sign_in(*printed.groups())
@@ -118,6 +120,20 @@ def test_given_settings_are_used_instead(stubbed: list[Any], tmp_path: Path) -> 
     # Nobody is added to a database that somebody named: it may be the one that counts.
     assert "demo@example.com" not in banner
     assert json.loads(run("user", "list", "--json", database_url=given["database_url"]).stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "prefix"),
+    [({"mode": "bearer"}, "/auth"), ({"pages": "off"}, "/auth"), ({"pages": "off", "prefix": "none"}, "")],
+)
+def test_where_no_page_signs_in_the_way_to_do_it_is_printed(
+    stubbed: list[Any], settings: dict[str, str], prefix: str
+) -> None:
+    """A profile page would lead to a sign-in page that cannot sign in, and back."""
+    banner = spoken(run("dev", "--port=0", url="http://localhost:9000", **settings))
+    assert f"Sign in   POST http://localhost:9000{prefix}/login with email and password, as JSON\n" in banner
+    assert f"OpenAPI   http://localhost:9000{prefix}/openapi.json\n" in banner
+    assert "/profile" not in banner
 
 
 def test_a_password_that_somebody_set_stays(stubbed: list[Any]) -> None:

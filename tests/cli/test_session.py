@@ -20,10 +20,11 @@ def sids(verb: Run) -> list[str]:
     """Two sessions of ada's, the newer one first."""
 
     async def sign_in(auth: Watchword) -> str:
+        now = auth.world.clock.now()
         ada = await auth.users.get("ada")
         client = Client("203.0.113.7", FIREFOX)
         grant = await start_session(
-            auth.world, ada, amr=("pwd",), client=client, mode=Mode.COOKIES, replaces=None
+            auth.world, ada, read_at=now, amr=("pwd",), client=client, mode=Mode.COOKIES, replaces=None
         )
         assert grant is not None
         return grant.session.sid

@@ -87,6 +87,15 @@ def test_the_routes_of_a_starlette_app_are_told_open_or_guarded(write: Callable[
     assert found == {"/auth": True, "/": False, "/static": True, "/private": False}
 
 
+def test_without_a_prefix_our_routes_are_told_one_by_one_and_the_apps_front_door_stays_the_apps(
+    write: Callable[[str], None],
+) -> None:
+    write(STARLETTE.replace("make_auth()", "make_auth(prefix='none', pages='off')"))
+    found = openness(spoken(run("routes", "somebodys:Space.app", "--json")))
+    expected = {"/": False, "/login": True, "/sessions/{sid}": True, "/private": False}
+    assert {path: found[path] for path in expected} == expected
+
+
 def test_routes_are_shown_to_people_line_by_line(write: Callable[[str], None]) -> None:
     write(FASTAPI)
     lines = [line.split() for line in spoken(run("routes", "somebodys:app")).splitlines()]
@@ -126,3 +135,8 @@ def test_openapi_describes_our_routes_without_a_database(tmp_path: Path) -> None
 
 def test_openapi_follows_the_prefix() -> None:
     assert "/id/login" in json.loads(spoken(run("openapi", prefix="/id")))["paths"]
+
+
+def test_openapi_without_a_prefix() -> None:
+    document = json.loads(spoken(run("openapi", prefix="none", pages="off")))
+    assert {"/login", "/refresh", "/me", "/.well-known/jwks.json"} <= set(document["paths"])

@@ -34,7 +34,8 @@ from tests.core.forging import (
     rsa_key,
     signer,
 )
-from watchword.core.access_token import MAX_BYTES, RESERVED
+from watchword.core.access_token import RESERVED
+from watchword.core.jws import MAX_BYTES
 from watchword.settings import Algorithm
 
 ROOT = Path(__file__).parents[2]

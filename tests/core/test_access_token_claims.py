@@ -228,6 +228,24 @@ def test_the_longest_lifetime_is_the_configured_one() -> None:
     assert not accepted(right.tokens, right.token(claims(exp=IAT)))
 
 
+def test_where_nobody_is_authenticated_a_life_may_be_as_long_as_it_ever_could() -> None:
+    """Attack 12: for renewing and signing out after `access_ttl` was made shorter; every other fault is one."""
+    right = forge(Algorithm.HS256)
+    assert right.tokens.known(right.token(claims(exp=IAT + 86_400)), NOW).sid == claims()["sid"]
+    for wrong in (claims(exp=IAT + 86_401), claims(exp=IAT), claims(iss="https://evil.example")):
+        with pytest.raises(InvalidToken):
+            right.tokens.known(right.token(wrong), NOW)
+
+
+@pytest.mark.parametrize("generation", [0, -1, True, "1", 1.0, [], {}], ids=repr)
+def test_a_generation_that_is_none_is_refused(generation: object) -> None:
+    """Attack 15; ASVS 7.2.4: it decides whether a JWT is renewed."""
+    right = forge(Algorithm.HS256)
+    assert right.tokens.verify(right.token(claims(gen=7)), NOW).generation == 7
+    assert right.tokens.verify(right.token(claims()), NOW).generation is None
+    assert not accepted(right.tokens, right.token(claims(gen=generation)))
+
+
 @pytest.mark.parametrize("length", [1, 254, 255])
 def test_names_of_up_to_255_characters_pass(length: int) -> None:
     """Attack 15 (300 characters are refused above)."""

@@ -1,10 +1,17 @@
-"""The CSRF verdict: an exact list of origins, and the browser's own word."""
+"""The CSRF verdict: an exact list of origins, the browser's own word, and tokens that are good for one session."""
 
 from __future__ import annotations
 
-import pytest
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from uuid import UUID
 
-from watchword.core.csrf import SAFE_METHODS, trusted
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchword.core.csrf import LEEWAY, NONCE, SAFE_METHODS, CsrfTokens, trusted
+from watchword.core.keys import KeyRing, Purpose
 
 OURS = frozenset({"https://app.example.com", "https://admin.example.com:8443", "http://127.0.0.1:8000"})
 
@@ -122,3 +129,147 @@ def test_only_reading_methods_are_safe() -> None:
     """Attack 85; ASVS 3.5.3."""
     assert SAFE_METHODS == {"GET", "HEAD", "OPTIONS"}
     assert not SAFE_METHODS & {"POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "get", "", None}
+
+
+SECOND = 1_000_000
+NOW = 1_800_000_000 * SECOND
+LIFE = 3600
+SID, OTHER = "0199a2b0-1111-7000-8000-000000000001", "0199a2b0-1111-7000-8000-000000000002"
+OLD, NEW = b"the first secret, which has moved on", b"the second secret, which signs today"
+
+
+def tokens(*secrets: bytes, seconds: int = LIFE) -> CsrfTokens:
+    return CsrfTokens(KeyRing(secrets or (NEW,)), seconds=seconds)
+
+
+def token_of(binding: str = SID, *secrets: bytes, nonce: bytes = b"n" * NONCE, at: int = NOW) -> bytes:
+    return tokens(*secrets).mint(binding, nonce, at).encode()
+
+
+def opened(token: bytes) -> bytes:
+    return urlsafe_b64decode(token + b"=" * (-len(token) % 4))
+
+
+def spelt(raw: bytes) -> bytes:
+    return urlsafe_b64encode(raw).rstrip(b"=")
+
+
+BINDINGS = st.text(max_size=60)
+INSTANTS = st.integers(NOW - 3 * LIFE * SECOND, NOW + 3 * LIFE * SECOND)
+
+
+@given(
+    BINDINGS, BINDINGS, st.booleans(), st.booleans(), INSTANTS, INSTANTS, st.binary(min_size=12, max_size=12)
+)
+def test_a_token_is_genuine_for_its_binding_key_and_time_and_for_nothing_else(
+    minted_for: str, asked_for: str, same: bool, same_key: bool, minted_at: int, now: int, nonce: bytes
+) -> None:
+    """R10; attacks 83, 86; ASVS 3.5.1: every combination, judged by what went into it."""
+    asked_for = minted_for if same else asked_for
+    token = tokens(NEW).mint(minted_for, nonce, minted_at).encode()
+    judge = tokens(NEW if same_key else OLD)
+    age = now // SECOND - minted_at // SECOND
+    right = asked_for == minted_for and same_key and -LEEWAY <= age
+    assert judge.genuine(token, asked_for, now) is (right and age < LIFE)
+    assert judge.genuine(token, asked_for, now, at_most=0.5) is (right and age < LIFE / 2)
+
+
+@given(st.binary(max_size=120))
+def test_nothing_that_we_did_not_mint_is_genuine(noise: bytes) -> None:
+    """Attack 83: whatever bytes a header or a cookie holds, the answer is no and never an exception."""
+    assert not tokens().genuine(noise, SID, NOW)
+    assert tokens().stands_for(noise) is None
+
+
+@given(st.integers(0, 69), st.integers(1, 255))
+def test_no_character_of_a_token_can_be_changed(place: int, by: int) -> None:
+    """Attack 83: key id, time, nonce and tag are all under the tag or are it."""
+    token = bytearray(token_of())
+    token[place] = (token[place] + by) % 256
+    assert not tokens().genuine(bytes(token), SID, NOW)
+
+
+@given(st.integers(0, 69))
+def test_a_truncated_token_is_none(size: int) -> None:
+    """Attack 83: a prefix of a tag is no tag."""
+    assert not tokens().genuine(token_of()[:size], SID, NOW)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["%s=", "%s==", " %s", "%s ", "%s\n", "\t%s", "%s%%3D", '"%s"', "%s.", "%sA", "A%s", "!%s"]
+)
+def test_a_token_has_one_spelling(spelling: str) -> None:
+    """Attack 83: base64 decoders skip what they do not know, so a token is compared as it would be written."""
+    assert not tokens().genuine((spelling % token_of().decode()).encode(), SID, NOW)
+    assert tokens().genuine(token_of(), SID, NOW)
+
+
+def test_stray_bits_of_the_last_character_are_no_other_spelling() -> None:
+    """Attack 83: 52 bytes end with two bits to spare in their last character."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    good = token_of().decode()
+    assert [last for last in alphabet if tokens().genuine((good[:-1] + last).encode(), SID, NOW)] == [
+        good[-1]
+    ]
+    ambiguous = next(token for n in range(256) if b"-" in (token := token_of(nonce=bytes([n]) * NONCE)))
+    assert not tokens().genuine(ambiguous.replace(b"-", b"+"), SID, NOW)
+
+
+def test_a_token_outlives_the_promotion_of_a_secret_and_not_its_removal() -> None:
+    """R10; ASVS 11.2.2: append, move to the front, remove; and each secret is known by its own id alone."""
+    token = token_of(SID, OLD)
+    assert tokens(OLD, NEW).genuine(token, SID, NOW)
+    assert tokens(NEW, OLD).genuine(token, SID, NOW)
+    assert not tokens(NEW).genuine(token, SID, NOW)
+    raw = opened(token)
+    relabelled = spelt(KeyRing([NEW]).signing.key_id + raw[3:])
+    assert not tokens(NEW, OLD).genuine(relabelled, SID, NOW)
+
+
+def test_a_tag_under_the_key_of_another_purpose_is_none() -> None:
+    """Attack 19: an access, refresh or session key makes no CSRF token."""
+    raw = opened(token_of())
+    root = KeyRing([NEW]).signing
+    for purpose in Purpose:
+        tag = hmac.digest(root.key(purpose), b"watchword/csrf/1" + raw[:20] + SID.encode(), "sha256")
+        assert tokens().genuine(spelt(raw[:20] + tag), SID, NOW) is (purpose is Purpose.CSRF)
+
+
+def test_a_binding_cannot_run_into_what_is_before_it() -> None:
+    """The head has a fixed size: moving characters between nonce and binding makes another token."""
+    token = token_of("abc", nonce=b"n" * NONCE)
+    assert not tokens().genuine(token, "nabc", NOW)
+    assert not tokens().genuine(token, "ab", NOW)
+    assert not tokens().genuine(token, "", NOW)
+
+
+def test_a_stand_in_tells_its_session_and_is_no_token() -> None:
+    """Attack 83: it is minted for who has signed in; an id alone, or a token of that session, makes none."""
+    ring = tokens(OLD, NEW)
+    stand_in = ring.stand_in(SID).encode()
+    assert ring.stands_for(stand_in) == SID
+    assert tokens(NEW, OLD).stands_for(stand_in) == SID
+    assert tokens(NEW).stands_for(stand_in) is None
+    assert not ring.genuine(stand_in, SID, NOW)
+    for other in (SID.encode(), token_of(SID, OLD), stand_in[:-1], stand_in + b"=", stand_in[1:], b""):
+        assert ring.stands_for(other) is None
+    raw = opened(stand_in)
+    swapped = raw[:3] + UUID(OTHER).bytes + raw[19:]
+    assert ring.stands_for(spelt(swapped)) is None
+
+
+def test_tags_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack 98; ASVS 11.2.4: the only comparison of secret bytes is `hmac.compare_digest`, over whole tags."""
+    compared: list[tuple[bytes, bytes]] = []
+    real = hmac.compare_digest
+
+    def spy(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    token, stand_in = token_of(), tokens().stand_in(SID).encode()
+    assert tokens().genuine(token, SID, NOW)
+    assert not tokens().genuine(token, OTHER, NOW)
+    assert tokens().stands_for(stand_in) == SID
+    assert [len(one) for pair in compared for one in pair] == [32] * 6

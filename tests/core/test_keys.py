@@ -29,7 +29,7 @@ from tests.core.forging import (
     pem,
     rsa_key,
 )
-from watchword.core.access_token import signing_keys
+from watchword.core.jws import signing_keys
 from watchword.core.keys import KeyRing, Purpose, RootSecret
 from watchword.errors import SettingsError
 from watchword.settings import Algorithm
@@ -53,6 +53,8 @@ GOLDEN = {
     "access P-256": "979bbe73f2876167ad7de7c8e8bc26e0fbe7cc9db9dac25d7ac9ca9f5548568d",
     "access Ed25519": "e3f780f55bdc02fbe753e04bfdce2215a614b466bbbc41847a00c58c71218c14",
     "refresh": "6d8c35f1c834d5c88fd26eaa601fedbc8253d8d14f90685a06fea8b5e5bac6e9",
+    "refresh jwt": "033ea2b3822cbe60b5ec458d98da42ca0ec1bda6b71cfc80664747ed357cf24a",
+    "refresh jwt kid": "fd113f82ef269b62a9",
 }
 """Of `SECRET`. A change here signs everybody out, in every deployment, at its next upgrade."""
 
@@ -67,6 +69,8 @@ def test_the_derivation_is_what_it_has_always_been() -> None:
         "access P-256": raw(root.p256_key(Purpose.ACCESS)).hex(),
         "access Ed25519": raw(root.ed25519_key(Purpose.ACCESS)).hex(),
         "refresh": root.key(Purpose.REFRESH).hex(),
+        "refresh jwt": root.key(Purpose.REFRESH_JWT).hex(),
+        "refresh jwt kid": root.kid(Purpose.REFRESH_JWT),
     } == GOLDEN
 
 
@@ -244,7 +248,7 @@ def test_what_is_no_list_of_rsa_private_keys_is_refused_by_name(name: str) -> No
 def test_rs256_without_a_key_is_refused() -> None:
     """ASVS 13.3.1."""
     with pytest.raises(SettingsError, match=r"^rsa_key: algorithm RS256 needs a PEM private key"):
-        signing_keys(KeyRing([SECRET]), Algorithm.RS256, None)
+        signing_keys(KeyRing([SECRET]), Purpose.ACCESS, Algorithm.RS256)
 
 
 def test_several_pem_keys_may_stand_in_one_file_with_words_between() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from watchword.core.login import Step, next_step
 from watchword.core.user import Status, User
+from watchword.settings import TwoFactor
 
 
 def user(status: Status) -> User:
@@ -40,3 +43,25 @@ def test_only_who_knows_the_password_learns_anything_of_the_account(
 ) -> None:
     """Attacks 44, 65; ASVS 2.3.1, 6.3.8; R35."""
     assert next_step(user(status) if status else None, password_right=right) is step
+
+
+@pytest.mark.parametrize(
+    ("setting", "enrolled", "step"),
+    [
+        (TwoFactor.OFF, True, Step.START_SESSION),
+        (TwoFactor.OPTIONAL, False, Step.START_SESSION),
+        (TwoFactor.OPTIONAL, True, Step.TWO_FACTOR),
+        (TwoFactor.REQUIRED, False, Step.TWO_FACTOR),
+        (TwoFactor.REQUIRED, True, Step.TWO_FACTOR),
+    ],
+)
+def test_a_second_step_comes_behind_a_right_password_alone(
+    setting: TwoFactor, enrolled: bool, step: Step
+) -> None:
+    """R35; ASVS 6.3.3; attack 65: nobody else learns who takes one."""
+    someone = replace(user(Status.ACTIVE), two_factor=enrolled)
+    assert next_step(someone, password_right=True, two_factor=setting) is step
+    assert next_step(someone, password_right=False, two_factor=setting) is Step.REFUSE
+    for status, other in ((Status.DISABLED, Step.REFUSE), (Status.UNVERIFIED, Step.VERIFY_EMAIL)):
+        row = replace(someone, status=status)
+        assert next_step(row, password_right=True, two_factor=setting) is other

@@ -6,22 +6,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from watchword.auth import Watchword
-from watchword.core import refresh_token
+from watchword.core.challenge import Challenge, Kind
+from watchword.core.keys import KeyRing
 from watchword.core.login import Step
+from watchword.core.mail import Mail
+from watchword.core.refresh_token import RefreshTokens
 from watchword.core.revocation import Revoked
 from watchword.core.rotation import Lineage
 from watchword.core.session import Client, End, Principal, Session
 from watchword.core.user import Status, User
 from watchword.errors import Problem
 from watchword.events import Event
+from watchword.features.email_code import flow as email_flow
 from watchword.features.password import flow as password_flow
 from watchword.flows import users
 from watchword.flows.grant import Grant
 from watchword.flows.refresh import refresh
-from watchword.ports import LoadedSession
+from watchword.flows.second_step import SecondStep
+from watchword.ports import Issued, LoadedChallenge, LoadedLink, LoadedSession
 from watchword.settings import Mode, Settings
 from watchword.storage.memory import MemoryStore
 from watchword.testing import TravellingClock
@@ -32,6 +38,7 @@ SECOND = 1_000_000
 NOW = 1_800_000_000 * SECOND
 WINDOW = 20
 """Seconds, as configured by default."""
+SECRET, URL = "kX3vQz8LmN1pR6tYw0aBcDeFgHiJk-test-secret", "http://testserver"
 EMAIL, PASSWORD = "ada@example.com", "analytical engine"
 HOME = Client("192.0.2.7", "Firefox")
 AWAY = Client("198.51.100.7", "curl")
@@ -49,11 +56,15 @@ def step(flow: Coroutine[Any, Any, T]) -> T:
 
 
 class InstantHasher:
-    """Implements `ports.Hasher` without work and without suspending. `calls` are what it was asked."""
+    """Implements `ports.Hasher` without work and without suspending.
+
+    `calls` are what it was asked; what a test puts into `meanwhile` happens while the next password is verified.
+    """
 
     def __init__(self) -> None:
         self.parameters = "v1"
         self.calls: list[str] = []
+        self.meanwhile: list[Callable[[], object]] = []
 
     async def hash(self, password: str) -> str:
         self.calls.append("hash")
@@ -61,6 +72,8 @@ class InstantHasher:
 
     async def verify(self, digest: str | None, password: str) -> bool:
         self.calls.append("verify")
+        if self.meanwhile:
+            self.meanwhile.pop()()
         return digest is not None and digest.partition(":")[2] == password
 
     async def aside(self, work: Callable[[], T]) -> T:
@@ -80,7 +93,9 @@ class ScriptedStore(MemoryStore):
 
     def rows(self) -> object:
         """Everything that is stored, to compare before with after."""
-        return deepcopy((self._users, self._sessions, self._revoked))
+        return deepcopy(
+            (self._users, self._sessions, self._revoked, self._challenges, self._factors, self._outbox)
+        )
 
     def _begin(self, verb: str, *, writes: bool = True) -> None:
         if self.first.get(verb):
@@ -106,11 +121,51 @@ class ScriptedStore(MemoryStore):
         self._begin("change_password")
         return await super().change_password(user_id, digest, now=now, keep=keep)
 
+    async def change_own_password(
+        self, user_id: str, digest: str, *, old: str | None, keep: str, mail: Mail
+    ) -> Sequence[Revoked] | None:
+        self._begin("change_own_password")
+        return await super().change_own_password(user_id, digest, old=old, keep=keep, mail=mail)
+
+    async def issue_link(self, challenge: Challenge, mail: Mail) -> bool:
+        self._begin("issue_link")
+        return await super().issue_link(challenge, mail)
+
+    async def load_link(self, digest: bytes, kind: Kind) -> LoadedLink | None:
+        self._begin("load_link", writes=False)
+        return await super().load_link(digest, kind)
+
+    async def redeem_reset(
+        self, challenge: Challenge, email: str, digest: str, mail: Mail
+    ) -> Sequence[Revoked] | None:
+        self._begin("redeem_reset")
+        return await super().redeem_reset(challenge, email, digest, mail)
+
     async def insert_session(
-        self, session: Session, *, digest: str | None, replaces: str | None
+        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
     ) -> Sequence[Revoked] | None:
         self._begin("insert_session")
-        return await super().insert_session(session, digest=digest, replaces=replaces)
+        return await super().insert_session(session, digest=digest, two_factor=two_factor, replaces=replaces)
+
+    async def issue_challenge(self, challenge: Challenge, mail: Mail, *, digest: str | None) -> Issued | None:
+        self._begin("issue_challenge")
+        return await super().issue_challenge(challenge, mail, digest=digest)
+
+    async def attempt_challenge(self, digest: bytes, kind: Kind) -> LoadedChallenge | None:
+        self._begin("attempt_challenge")
+        return await super().attempt_challenge(digest, kind)
+
+    async def resend_challenge(
+        self, digest: bytes, kind: Kind, code: bytes, mail: Mail, *, ttl: int
+    ) -> LoadedChallenge | None:
+        self._begin("resend_challenge")
+        return await super().resend_challenge(digest, kind, code, mail, ttl=ttl)
+
+    async def redeem_challenge(
+        self, challenge: Challenge, session: Session, *, replaces: str | None
+    ) -> Sequence[Revoked] | None:
+        self._begin("redeem_challenge")
+        return await super().redeem_challenge(challenge, session, replaces=replaces)
 
     async def load_session(self, sid: str) -> LoadedSession | None:
         self._begin("load_session", writes=False)
@@ -141,9 +196,7 @@ class Lab:
         self.store = ScriptedStore(self.clock, self.log)
         self.hasher = InstantHasher()
         self.auth = Watchword(
-            Settings.parse(
-                {"secret": "kX3vQz8LmN1pR6tYw0aBcDeFgHiJk-test-secret", "url": "http://testserver"} | texts
-            ),
+            Settings.parse({"secret": SECRET, "url": URL, "mode": " ".join(Mode), "limits": "off"} | texts),
             store=self.store,
             hasher=self.hasher,
             clock=self.clock,
@@ -190,10 +243,63 @@ class Lab:
         client: Client = HOME,
         mode: Mode = Mode.COOKIES,
         replaces: str | None = None,
-    ) -> Grant | Step:
+    ) -> Grant | SecondStep | Step:
         return step(
             password_flow.log_in(self.world, email, password, client=client, mode=mode, replaces=replaces)
         )
+
+    def waiting(self, email: str = EMAIL, **options: Any) -> SecondStep:
+        """A login that waits for its second step, or the test is wrong."""
+        begun = self.log_in(email, **options)
+        assert isinstance(begun, SecondStep)
+        return begun
+
+    @property
+    def mails(self) -> list[tuple[Mail, dict[str, Any]]]:
+        """Everything that was queued, newest first, with what it says."""
+        rows = [row.mail for row in reversed(self.store._outbox.values())]
+        return [(mail, self.world.seals.open(mail.sealed, mail_id=mail.id) or {}) for mail in rows]
+
+    @property
+    def code(self) -> str:
+        """The code that was sent last."""
+        text = self.mails[0][1]["code"]
+        assert isinstance(text, str)
+        return text
+
+    def try_code(
+        self,
+        token: str | None,
+        code: str | None = None,
+        *,
+        in_cookie: bool = True,
+        client: Client = HOME,
+        replaces: str | None = None,
+    ) -> Grant:
+        """With the code that was sent last, or another."""
+        return step(
+            email_flow.try_code(
+                self.world,
+                token,
+                self.code if code is None else code,
+                in_cookie=in_cookie,
+                client=client,
+                replaces=replaces,
+            )
+        )
+
+    def forgot(self, email: str = EMAIL, *, client: Client = HOME) -> None:
+        step(password_flow.forgot(self.world, email, client=client))
+
+    @property
+    def link(self) -> str:
+        """The token of the link that was sent last."""
+        text = next(payload["token"] for mail, payload in self.mails if mail.kind == "reset")
+        assert isinstance(text, str)
+        return text
+
+    def reset(self, token: str | None, new: str, *, client: Client = HOME) -> None:
+        step(password_flow.reset(self.world, token, new, client=client))
 
     def session(self, email: str = EMAIL, **options: Any) -> Grant:
         """Signed in, or the test is wrong."""
@@ -231,10 +337,22 @@ def lab_with_user(**texts: str) -> Lab:
     return lab
 
 
+def minted(
+    lab: Lab, sid: str, generation_: int, *, seed: bytes | None = None, by: RefreshTokens | None = None
+) -> str:
+    """The token of some generation of a session, be there such a one or not."""
+    row = lab.row(sid)
+    row = replace(row, seed=seed or row.seed, lineage=replace(row.lineage, newest=generation_))
+    return (by or lab.world.refresh_tokens).mint(row)
+
+
+_reader = RefreshTokens(KeyRing([SECRET.encode()]), issuer=URL)
+
+
 def generation(grant_or_token: Grant | str) -> int:
     """The number of a refresh token."""
     token = grant_or_token if isinstance(grant_or_token, str) else grant_or_token.refresh_token
-    presented = refresh_token.read(token)
+    presented = _reader.read(token)
     assert presented is not None
     return presented.generation
 

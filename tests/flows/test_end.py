@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+from uuid import UUID
+
 import pytest
 
 from tests.flows.stepping import AWAY, HOME, Lab, code_of, lab_with_user, step
 from watchword.core.session import End
 from watchword.flows import end, users
+from watchword.flows.end import Brought
 from watchword.flows.grant import Grant
+from watchword.settings import RefreshFormat
+
+
+@pytest.fixture(params=list(RefreshFormat))
+def refresh_format(request: pytest.FixtureRequest) -> RefreshFormat:
+    chosen: RefreshFormat = request.param
+    return chosen
 
 
 def log_out(lab: Lab, refresh: str | None = None, access: str | None = None) -> bool:
     raw = None if access is None else access.encode()
-    return step(end.log_out(lab.world, refresh=refresh, access=raw, ip=AWAY.ip))
+    return step(end.log_out(lab.world, Brought(refresh, raw), ip=AWAY.ip))
 
 
 def log_out_everywhere(lab: Lab, refresh: str | None = None, access: str | None = None) -> int:
     raw = None if access is None else access.encode()
-    return step(end.log_out_everywhere(lab.world, refresh=refresh, access=raw, ip=AWAY.ip))
+    return step(end.log_out_everywhere(lab.world, Brought(refresh, raw), ip=AWAY.ip))
 
 
 def test_logging_out_ends_the_session_and_both_its_tokens_at_once(lab: Lab) -> None:
@@ -69,10 +80,12 @@ def test_the_refresh_token_counts_before_the_access_token(lab: Lab) -> None:
     assert lab.guard(eve) == "ok"
 
 
-def forged(grant: Grant) -> dict[str, tuple[str | None, str | None]]:
+def forged(lab: Lab, grant: Grant) -> dict[str, tuple[str | None, str | None]]:
     """Pairs of refresh and access token that end nothing."""
     refresh, access = grant.refresh_token, grant.access_token
-    other = lab_with_user(secret="Zq9-another-environment-7uYtReWqAsDfGhJkL").session()
+    other = lab_with_user(
+        secret="Zq9-another-environment-7uYtReWqAsDfGhJkL", refresh_format=lab.auth.settings.refresh_format
+    ).session()
     return {
         "nothing": (None, None),
         "empty": ("", ""),
@@ -88,11 +101,11 @@ def forged(grant: Grant) -> dict[str, tuple[str | None, str | None]]:
     }
 
 
-@pytest.mark.parametrize("name", list(forged(lab_with_user().session())))
+@pytest.mark.parametrize("name", list(forged(lab := lab_with_user(), lab.session())))
 def test_nothing_to_end_is_no_error_and_ends_nothing(lab: Lab, name: str) -> None:
     """Attacks 38, 39; DESIGN §5."""
     grant = lab.session()
-    refresh, access = forged(grant)[name]
+    refresh, access = forged(lab, grant)[name]
     lab.forget_log()
     assert log_out(lab, refresh, access) is False
     assert log_out_everywhere(lab, refresh, access) == 0
@@ -182,6 +195,20 @@ def test_an_old_refresh_token_gains_nothing_by_an_access_token_of_another_sessio
     assert lab.guard(mine) == "ok"
 
 
+def test_a_forged_refresh_token_gains_an_old_access_token_nothing(lab: Lab) -> None:
+    """ASVS 7.5.1, attack 39: who found an expired access token knows its sid, and can write the rest."""
+    old, other = lab.session(), lab.session()
+    forged = (
+        "wwr_"
+        + urlsafe_b64encode(
+            b"\x01" + bytes(3) + UUID(old.session.sid).bytes + (7).to_bytes(8, "big") + bytes(32)
+        ).decode()
+    )
+    lab.travel(1000)
+    assert log_out_everywhere(lab, forged, old.access_token) == 1
+    assert not lab.world.revocations.ended(other.session.sid)
+
+
 def test_a_token_of_a_deleted_user_ends_nothing(lab: Lab) -> None:
     """Attack 44."""
     grant = lab.session()
@@ -194,12 +221,12 @@ def test_the_session_of_a_genuine_refresh_token_is_found_live_or_not(lab: Lab) -
     """Attack 32: what a new sign-in replaces."""
     grant = lab.session()
     for _ in range(2):
-        found = step(end.genuine_session(lab.world, grant.refresh_token))
+        found = step(end.holder(lab.world, end.Brought(grant.refresh_token)))
         assert found is not None
         assert found.session.sid == grant.session.sid
         log_out(lab, grant.refresh_token)
     for nothing in (None, "", "x", grant.access_token, grant.refresh_token[:-1] + "!"):
-        assert step(end.genuine_session(lab.world, nothing)) is None
+        assert step(end.holder(lab.world, end.Brought(nothing))) is None
 
 
 def test_what_was_told_elsewhere_is_told_here_only_once_to_the_guards(lab: Lab) -> None:

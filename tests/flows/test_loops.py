@@ -6,17 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from tests.flows.stepping import EMAIL, NOW, SECOND, Lab, code_of, lab_with_user, step
+from tests.flows.stepping import EMAIL, HOME, NOW, SECOND, Lab, code_of, lab_with_user, step
 from watchword.core.access_token import Verifier
 from watchword.core.revocation import Revocations
 from watchword.core.session import End, Principal
 from watchword.core.user import Status
 from watchword.errors import Forbidden, ReauthenticationRequired, SessionEnded
 from watchword.flows import end, users
+from watchword.flows.end import Brought
 from watchword.flows.follow import OVERLAP, poll
 from watchword.flows.grant import Grant
 from watchword.flows.live import demand, load_live
-from watchword.flows.sweep import BATCH, KEPT, sweep
+from watchword.flows.refresh import reauthenticate
+from watchword.flows.sweep import BATCH, KEPT, sweep, sweep_in_turn
 from watchword.ports import RevocationPage, World
 
 HOUR, DAY = 3600, 86_400
@@ -42,7 +44,7 @@ def test_another_process_learns_of_an_end_at_its_next_poll(lab: Lab) -> None:
     last = step(poll(other.world, None))
     assert last == lab.clock.now()
     assert other.guard(grant) == "ok"
-    step(end.log_out(lab.world, refresh=grant.refresh_token, access=None, ip=""))
+    step(end.log_out(lab.world, Brought(grant.refresh_token, None), ip=""))
     assert other.guard(grant) == "ok", "what was not read yet is not known yet"
     lab.travel(1)
     step(poll(other.world, last))
@@ -61,7 +63,7 @@ def test_another_process_learns_of_a_change_of_roles_at_its_next_poll(lab: Lab) 
 def test_the_first_reading_goes_back_as_far_as_a_token_can_live(lab: Lab) -> None:
     """F20: a worker that starts late knows of what ended before it was there."""
     grant = lab.session()
-    step(end.log_out(lab.world, refresh=grant.refresh_token, access=None, ip=""))
+    step(end.log_out(lab.world, Brought(grant.refresh_token, None), ip=""))
     lab.travel(600)
     other = neighbour(lab)
     assert other.world.revocations.stale(lab.clock.now())
@@ -115,7 +117,7 @@ def beginning(world: World, now: int) -> int:
 def test_a_clock_that_jumped_ahead_and_back_revives_no_ended_session(lab: Lab) -> None:
     """F8, I5: what was forgotten as too old, an hour ahead, is read again and counts again."""
     other, grant = neighbour(lab), lab.session()
-    step(end.log_out(lab.world, refresh=grant.refresh_token, access=None, ip=""))
+    step(end.log_out(lab.world, Brought(grant.refresh_token, None), ip=""))
     last = step(poll(other.world, None))
     assert other.guard(grant) == "session_ended"
     lab.travel(HOUR)
@@ -132,7 +134,7 @@ def test_a_clock_that_jumped_ahead_and_back_revives_no_ended_session(lab: Lab) -
 def test_reading_again_brings_no_entry_twice(lab: Lab) -> None:
     """F15, F19."""
     other, grant = neighbour(lab), lab.session()
-    step(end.log_out(lab.world, refresh=grant.refresh_token, access=None, ip=""))
+    step(end.log_out(lab.world, Brought(grant.refresh_token, None), ip=""))
     last = step(poll(other.world, None))
     for _ in range(3):
         lab.travel(1)
@@ -208,7 +210,7 @@ def test_without_freshness_or_liveness_no_database_is_asked(lab: Lab) -> None:
     ("age", "fresh"), [(0, True), (299, True), (300, True), (300.000001, False), (3000, False)]
 )
 def test_a_sign_in_is_fresh_for_exactly_as_long_as_is_asked(lab: Lab, age: float, fresh: bool) -> None:
-    """ASVS 7.5.1; RFC 9470; GHSA-f66q-9rf6-8795: by the row, not by the token."""
+    """ASVS 7.5.1; RFC 9470; GHSA-f66q-9rf6-8795: by the row as well as by the token."""
     principal = lab.principal(lab.session())
     lab.travel(age)
     if fresh:
@@ -217,6 +219,18 @@ def test_a_sign_in_is_fresh_for_exactly_as_long_as_is_asked(lab: Lab, age: float
         with pytest.raises(ReauthenticationRequired) as caught:
             step(demand(lab.world, principal, fresh=300))
         assert caught.value.max_age == 300
+
+
+def test_a_token_of_before_a_step_up_has_no_part_in_it(lab: Lab) -> None:
+    """ASVS 7.2.4, 7.5.1: it may have been stolen long before; its honest holder refreshes it."""
+    grant = lab.session()
+    lab.travel(600)
+    loaded = step(lab.store.load_session(grant.session.sid))
+    assert loaded is not None
+    step(reauthenticate(lab.world, loaded, method="pwd", client=HOME))
+    with pytest.raises(ReauthenticationRequired):
+        step(demand(lab.world, lab.principal(grant), fresh=300))
+    step(demand(lab.world, lab.principal(lab.refresh(grant.refresh_token)), fresh=300))
 
 
 def test_refreshing_does_not_make_a_sign_in_fresh(lab: Lab) -> None:
@@ -244,7 +258,7 @@ def test_a_principal_of_an_ended_session_is_told_so_before_its_age(lab: Lab) -> 
     grant = lab.session()
     principal = lab.principal(grant)
     lab.travel(600)
-    step(end.log_out(lab.world, refresh=grant.refresh_token, access=None, ip=""))
+    step(end.log_out(lab.world, Brought(grant.refresh_token, None), ip=""))
     with pytest.raises(SessionEnded):
         step(demand(lab.world, principal, fresh=300))
 
@@ -255,7 +269,7 @@ def test_a_principal_of_an_ended_session_is_told_so_before_its_age(lab: Lab) -> 
 def test_ended_and_expired_sessions_stay_for_seven_days(lab: Lab) -> None:
     """R41; ASVS 14.2.7: so that a replay is still told as what it is; and then they go."""
     ended, expired = lab.session(), lab.session()
-    step(end.log_out(lab.world, refresh=ended.refresh_token, access=None, ip=""))
+    step(end.log_out(lab.world, Brought(ended.refresh_token, None), ip=""))
     assert KEPT == 7 * DAY * SECOND
     lab.travel(7 * DAY)
     assert step(sweep(lab.world)) == 1, "the revocation, which no access token can be of any more"
@@ -277,6 +291,22 @@ def test_a_live_session_is_never_swept(lab: Lab) -> None:
         step(sweep(lab.world))
         grant = lab.refresh(grant.refresh_token)
     assert lab.guard(grant) == "ok"
+
+
+def test_one_process_sweeps_and_in_an_hour_another_may(lab: Lab) -> None:
+    """DESIGN §4.8: leased in the database."""
+    lab.session()
+    lab.travel(15 * DAY)
+    assert step(sweep_in_turn(lab.world, "one")) == 1
+    lab.session()
+    lab.travel(15 * DAY)
+    assert step(sweep_in_turn(lab.world, "one")) == 1
+    lab.session()
+    lab.travel(HOUR / 2)
+    assert step(lab.store.take_lease("sweep", "two", span=SECOND)) is False
+    assert step(sweep_in_turn(lab.world, "two")) == 0
+    lab.travel(HOUR / 2)
+    assert step(lab.store.take_lease("sweep", "two", span=SECOND)) is True
 
 
 def test_sweeping_goes_on_until_nothing_is_left(lab: Lab) -> None:

@@ -15,11 +15,27 @@ import pytest
 import watchword.features
 import watchword.flows
 from tests.flows.stepping import EMAIL, HOME, PASSWORD, Lab, lab_with_user, step
+from watchword.core.factor import Method
+from watchword.core.mail import Letter
 from watchword.core.session import End, Principal
 from watchword.core.user import Status
 from watchword.errors import InvalidCredentials
+from watchword.features.email_code import flow as email_code
 from watchword.features.password import flow as password
-from watchword.flows import end, follow, grant, live, refresh, sign_in, sweep, users
+from watchword.flows import (
+    end,
+    follow,
+    grant,
+    kept,
+    limits,
+    live,
+    outbox,
+    refresh,
+    second_step,
+    sign_in,
+    sweep,
+    users,
+)
 from watchword.ports import LoadedSession
 from watchword.settings import Mode
 
@@ -58,29 +74,102 @@ def principal(lab: Lab) -> Principal:
     return lab.principal(lab.session())
 
 
+def waiting(lab: Lab) -> str:
+    """The token of a login that waits for its code."""
+    begun = step(second_step.begin(lab.world, lab.stored(), client=HOME, mode=Mode.COOKIES, amr=("pwd",)))
+    assert begun is not None
+    return begun.token
+
+
+def waiting_for_long(lab: Lab) -> str:
+    token = waiting(lab)
+    lab.travel(30)
+    return token
+
+
+def enrolled(lab: Lab, found: LoadedSession) -> str:
+    return step(email_code.turn_on(lab.world, found, Method.EMAIL, client=HOME)).id
+
+
+def forgotten(lab: Lab) -> str:
+    lab.forgot()
+    return lab.link
+
+
+class Mailbox:
+    """Implements `ports.Mailer`."""
+
+    async def send(self, letter: Letter) -> None:
+        pass
+
+    async def rest(self) -> None:
+        pass
+
+
+def sending(lab: Lab) -> Flow:
+    step(lab.store.queue_mail(outbox.sealed(lab.world, "test", EMAIL, {})))
+    return outbox.send_next(lab.world, Mailbox(), [])
+
+
 FLOWS: dict[str, Callable[[Lab], Flow]] = {
+    "watchword.features.email_code.flow.try_code": lambda lab: email_code.try_code(
+        lab.world, waiting(lab), lab.code, in_cookie=True, client=HOME, replaces=None
+    ),
+    "watchword.features.email_code.flow.resend": lambda lab: email_code.resend(
+        lab.world, waiting_for_long(lab), in_cookie=True, client=HOME
+    ),
+    "watchword.features.email_code.flow.turn_on": lambda lab: email_code.turn_on(
+        lab.world, loaded(lab), Method.EMAIL, client=HOME
+    ),
+    "watchword.features.email_code.flow.turn_off": lambda lab: email_code.turn_off(
+        lab.world, found := loaded(lab), enrolled(lab, found), client=HOME
+    ),
+    "watchword.flows.second_step.begin": lambda lab: second_step.begin(
+        lab.world, lab.stored(), client=HOME, mode=Mode.COOKIES, amr=("pwd",)
+    ),
     "watchword.features.password.flow.log_in": lambda lab: password.log_in(
         lab.world, EMAIL, PASSWORD, client=HOME, mode=Mode.BEARER, replaces=lab.session().session.sid
+    ),
+    "watchword.features.password.flow.change": lambda lab: password.change(
+        lab.world, loaded(lab), PASSWORD, "an entirely new engine", client=HOME
+    ),
+    "watchword.features.password.flow.forgot": lambda lab: password.forgot(lab.world, EMAIL, client=HOME),
+    "watchword.features.password.flow.reset": lambda lab: password.reset(
+        lab.world, forgotten(lab), "an entirely new engine", client=HOME
     ),
     "watchword.features.password.flow.reauthenticate": lambda lab: password.reauthenticate(
         lab.world, loaded(lab), PASSWORD, client=HOME
     ),
-    "watchword.flows.end.genuine_session": lambda lab: end.genuine_session(
-        lab.world, lab.session().refresh_token
+    "watchword.flows.end.holder": lambda lab: end.holder(
+        lab.world, end.Brought(refresh=lab.session().refresh_token)
+    ),
+    "watchword.flows.kept.look_up": lambda lab: kept.look_up(
+        lab.world, lab.session(mode=Mode.SESSION).access_token.encode(), client=HOME
+    ),
+    "watchword.flows.kept.is_good": lambda lab: kept.is_good(
+        lab.world, lab.session(mode=Mode.SESSION).access_token.encode()
+    ),
+    "watchword.flows.kept.renew": lambda lab: kept.renew(
+        lab.world, lab.principal(lab.session(mode=Mode.JWT_COOKIE)), client=HOME
     ),
     "watchword.flows.end.end_one": lambda lab: end.end_one(
         lab.world, lab.session().session.sid, End.REVOKED, user_id=lab.stored().id
     ),
     "watchword.flows.end.end_all": lambda lab: end.end_all(lab.world, lab.stored().id, End.REVOKED),
     "watchword.flows.end.log_out": lambda lab: end.log_out(
-        lab.world, refresh=lab.session().refresh_token, access=None, ip=""
+        lab.world, end.Brought(lab.session().refresh_token, None), ip=""
     ),
     "watchword.flows.end.log_out_everywhere": lambda lab: end.log_out_everywhere(
-        lab.world, refresh=None, access=lab.session().access_token.encode(), ip=""
+        lab.world, end.Brought(None, lab.session().access_token.encode()), ip=""
     ),
     "watchword.flows.follow.poll": lambda lab: follow.poll(lab.world, None),
+    "watchword.flows.limits.admit": lambda lab: limits.admit(lab.world, ("login", "x"), client=HOME),
+    "watchword.flows.limits.admit_refresh": lambda lab: limits.admit_refresh(
+        lab.world, lab.session().session.sid, "1", client=HOME
+    ),
     "watchword.flows.live.demand": lambda lab: live.demand(lab.world, principal(lab), fresh=60, live=True),
     "watchword.flows.live.load_live": lambda lab: live.load_live(lab.world, principal(lab)),
+    "watchword.flows.outbox.send_next": lambda lab: sending(lab),
     "watchword.flows.refresh.reauthenticate": lambda lab: refresh.reauthenticate(
         lab.world, loaded(lab), method="otp", client=HOME
     ),
@@ -88,9 +177,16 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
         lab.world, lab.session().refresh_token, in_cookie=True, client=HOME
     ),
     "watchword.flows.sign_in.start_session": lambda lab: sign_in.start_session(
-        lab.world, lab.stored(), amr=("pwd",), client=HOME, mode=Mode.HYBRID, replaces=None
+        lab.world,
+        lab.stored(),
+        read_at=lab.clock.now(),
+        amr=("pwd",),
+        client=HOME,
+        mode=Mode.HYBRID,
+        replaces=None,
     ),
     "watchword.flows.sweep.sweep": lambda lab: sweep.sweep(lab.world),
+    "watchword.flows.sweep.sweep_in_turn": lambda lab: sweep.sweep_in_turn(lab.world, "one"),
     "watchword.flows.users.create": lambda lab: users.create(lab.world, "eve@example.com", None),
     "watchword.flows.users.delete": lambda lab: users.delete(lab.world, lab.stored()),
     "watchword.flows.users.find": lambda lab: users.find(lab.world, EMAIL),
@@ -111,13 +207,13 @@ def test_every_flow_is_stepped_below() -> None:
 @pytest.mark.parametrize("name", sorted(FLOWS))
 def test_a_flow_ends_in_one_step(name: str) -> None:
     """DESIGN §4.4: what a synchronous framework does with it."""
-    step(FLOWS[name](lab_with_user()))
+    step(FLOWS[name](lab_with_user(two_factor="optional", limits="on")))
 
 
 @pytest.mark.parametrize("name", sorted(FLOWS))
 def test_no_event_loop_runs_or_is_made_meanwhile(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """DESIGN §4.4: flows use no asyncio."""
-    lab = lab_with_user()
+    lab = lab_with_user(two_factor="optional", limits="on")
     flow = FLOWS[name](lab)
     for asker in ("get_event_loop", "get_running_loop", "new_event_loop", "sleep", "create_task"):
         monkeypatch.delattr(sys.modules["asyncio"], asker)

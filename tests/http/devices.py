@@ -20,7 +20,13 @@ from watchword.testing import TravellingClock
 
 PASSWORD = "a long way to Samarkand"
 ADA, EVE = "ada@example.com", "eve@example.com"
-MODES = ("cookies", "hybrid", "bearer")
+ROTATING = ("cookies", "hybrid", "bearer")
+KEPT = ("jwt_cookie", "session")
+"""The modes of one cookie, whose sessions are looked up."""
+MODES = (*ROTATING, *KEPT)
+BROWSER = tuple(mode for mode in MODES if mode != "bearer")
+"""The modes that use a jar."""
+_ACCESS = {"cookies": "access_token", "jwt_cookie": "auth_token", "session": "session_id"}
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SECRET = "Kx3vQ9zL7mW2pR8tY5uB1nC6dF4gH0jS-aE"
 
@@ -47,6 +53,21 @@ class House:
         assert answer.status == 200, answer.body
         return device
 
+    @property
+    def mails(self) -> list[dict[str, Any]]:
+        """What every message says that was queued, newest first."""
+        store, seals = self.auth.world.store, self.auth.world.seals
+        assert isinstance(store, MemoryStore)
+        rows = [row.mail for row in reversed(store._outbox.values())]
+        return [seals.open(mail.sealed, mail_id=mail.id) or {} for mail in rows]
+
+    @property
+    def code(self) -> str:
+        """The code that was sent last."""
+        text = self.mails[0]["code"]
+        assert isinstance(text, str)
+        return text
+
     def told(self) -> list[str]:
         return [event.name for event in self.events]
 
@@ -55,7 +76,7 @@ def build(**texts: str) -> tuple[Watchword, TravellingClock, list[Event]]:
     """A Watchword as `watchword.testing.make_auth` makes it, with its clock and the events that it tells."""
     clock = TravellingClock()
     events: list[Event] = []
-    given = {"secret": SECRET, "url": "http://testserver", "database_url": "memory:"} | texts
+    given = {"secret": SECRET, "url": "http://testserver", "database_url": "memory:", "limits": "off"} | texts
     auth = Watchword(
         Settings.parse(given),
         store=MemoryStore(clock),
@@ -96,6 +117,7 @@ class Device:
     jar: dict[str, str] = field(default_factory=dict)
     access_token: str | None = None
     refresh_token: str | None = None
+    two_factor_token: str | None = None
 
     async def call(
         self,
@@ -138,6 +160,18 @@ class Device:
         options.setdefault("headers", [("x-auth-mode", self.mode)])
         return await self.post("/auth/login", {"email": email, "password": password}, **options)
 
+    async def enter(self, code: str, **options: Any) -> Answer:
+        """Complete a login with a code."""
+        return await self.post("/auth/login/2fa", {"code": code} | self.waiting, **options)
+
+    async def resend(self, **options: Any) -> Answer:
+        return await self.post("/auth/login/2fa/resend", self.waiting or None, **options)
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """What a body must name of a login that waits for its code."""
+        return {} if self.two_factor_token is None else {"two_factor_token": self.two_factor_token}
+
     async def refresh(self, token: str | None = None, **options: Any) -> Answer:
         """With the token that this device holds, or with another one, brought the same way."""
         if self.mode == "bearer":
@@ -154,15 +188,19 @@ class Device:
 
     @property
     def refresh_name(self) -> str:
-        return "__Host-refresh_token" if self.url.startswith("https") else "refresh_token"
+        """The cookie that renews a session: of the modes of one cookie this one."""
+        return self._name(_ACCESS[self.mode] if self.mode in KEPT else "refresh_token")
 
     @property
     def access_name(self) -> str:
-        return "__Host-access_token" if self.url.startswith("https") else "access_token"
+        return self._name(_ACCESS.get(self.mode, "access_token"))
+
+    def _name(self, bare: str) -> str:
+        return "__Host-" + bare if self.url.startswith("https") else bare
 
     @property
     def held(self) -> str:
-        """The refresh token in hand."""
+        """The refresh token in hand, or the one token."""
         token = self.refresh_token if self.mode == "bearer" else self.jar.get(self.refresh_name)
         assert token is not None
         return token
@@ -170,7 +208,7 @@ class Device:
     @property
     def access(self) -> str:
         """The access token in hand."""
-        token = self.jar.get(self.access_name) if self.mode == "cookies" else self.access_token
+        token = self.jar.get(self.access_name) if self.mode in _ACCESS else self.access_token
         assert token is not None
         return token
 
@@ -187,6 +225,7 @@ class Device:
             body = answer.json
             self.access_token = body.get("access_token", self.access_token)
             self.refresh_token = body.get("refresh_token", self.refresh_token)
+            self.two_factor_token = body.get("two_factor_token", self.two_factor_token)
 
 
 def refresh_token_of(answer: Answer) -> str:

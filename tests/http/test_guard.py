@@ -4,65 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.http.asgi import Answer, Header, call, handshake
-from tests.http.devices import ADA, EVE, House, build, house, instead
+from tests.http.asgi import call, handshake
+from tests.http.devices import ADA, EVE, MODES, House, build, house, instead
+from tests.http.doors import Behind, bearer, behind, break_store, carried, count_loads
 from watchword.core.session import End, Principal
 from watchword.errors import Problem, Unavailable
 from watchword.flows.follow import poll
-from watchword.http.guard import OWNER_KEY, SCOPE_KEY, Guard
+from watchword.http.guard import SCOPE_KEY
 
 HTTP = "http://testserver"
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "get", "")
-
-
-@dataclass
-class Behind:
-    """An app that remembers whom it was called for, and the guard in front of it: `/open` is public."""
-
-    home: House
-    ran: list[Principal | None] = field(default_factory=list)
-    guard: Guard = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.guard = self.home.auth.guard(self._app, lambda scope: scope["path"] == "/open")
-
-    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        assert scope[OWNER_KEY] is self.home.auth
-        self.ran.append(scope[SCOPE_KEY])
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.accept"})
-            return
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"ran"})
-
-    async def ask(self, method: str = "GET", path: str = "/shut", *headers: Header) -> Answer:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            await self.guard(scope, receive, send)
-
-        return await call(app, method, path, headers=headers)
-
-    async def knock(self, path: str, *headers: Header) -> Answer:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            await self.guard(scope, receive, send)
-
-        return await handshake(app, path, headers=headers)
-
-
-async def behind(mode: str = "bearer", *people: str, **texts: str) -> Behind:
-    """A guarded app whose feed of revocations was read just now."""
-    home = await house(*people, mode=mode, **texts)
-    await poll(home.auth.world, None)
-    return Behind(home)
-
-
-def bearer(token: str) -> Header:
-    return ("authorization", f"Bearer {token}")
 
 
 async def test_anonymous_is_refused_with_a_problem_that_no_cache_keeps() -> None:
@@ -76,11 +32,12 @@ async def test_anonymous_is_refused_with_a_problem_that_no_cache_keeps() -> None
     assert door.ran == []
 
 
-async def test_a_live_session_passes_and_the_app_is_told_who_it_is() -> None:
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_live_session_passes_and_the_app_is_told_who_it_is(mode: str) -> None:
     """The principal is in the scope, and nothing about it was asked of the database."""
-    door = await behind()
+    door = await behind(mode)
     device = await door.home.signed_in()
-    answer = await door.ask("GET", "/shut", bearer(device.access))
+    answer = await door.ask("GET", "/shut", carried(device))
     assert (answer.status, answer.body) == (200, b"ran")
     principal = door.ran[0]
     assert principal is not None
@@ -111,15 +68,17 @@ async def test_an_expired_token_is_told_on_private_routes_and_ignored_on_public_
     assert door.ran[-1] is None
 
 
-async def test_a_revoked_session_is_refused_by_this_process_at_once() -> None:
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_revoked_session_is_refused_by_this_process_at_once(mode: str) -> None:
     """Attack 21, ASVS 7.4.1: no poll and no clock in between."""
-    door = await behind()
+    door = await behind(mode)
     device = await door.home.signed_in()
-    assert (await door.ask("GET", "/shut", bearer(device.access))).status == 200
-    await device.post("/auth/logout", {"refresh_token": device.held})
-    answer = await door.ask("GET", "/shut", bearer(device.access))
+    assert (await door.ask("GET", "/shut", carried(device))).status == 200
+    logout = {"refresh_token": device.held} if mode == "bearer" else None
+    await device.post("/auth/logout", logout, keep=False)
+    answer = await door.ask("GET", "/shut", carried(device))
     assert (answer.status, answer.code) == (401, "session_ended")
-    assert (await door.ask("GET", "/open", bearer(device.access))).status == 200
+    assert (await door.ask("GET", "/open", carried(device))).status == 200
     assert door.ran[-1] is None
 
 
@@ -132,15 +91,16 @@ ENDINGS: dict[str, Callable[[House, str], Any]] = {
 }
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("how", ENDINGS)
-async def test_whatever_ends_a_session_ends_its_access_token_at_once(how: str) -> None:
+async def test_whatever_ends_a_session_ends_its_access_token_at_once(how: str, mode: str) -> None:
     """Attacks 21, 44; ASVS 7.4.1–7.4.3: also one that the guard has verified before."""
-    door = await behind()
+    door = await behind(mode)
     device = await door.home.signed_in()
     session = (await door.home.auth.sessions.list(ADA))[0]
-    assert (await door.ask("GET", "/shut", bearer(device.access))).status == 200
+    assert (await door.ask("GET", "/shut", carried(device))).status == 200
     await ENDINGS[how](door.home, session.sid)
-    answer = await door.ask("GET", "/shut", bearer(device.access))
+    answer = await door.ask("GET", "/shut", carried(device))
     assert (answer.status, answer.code) == (401, "session_ended")
     assert (await device.refresh()).code in ("session_ended", "invalid_token")
 
@@ -156,19 +116,6 @@ async def test_other_roles_make_older_tokens_expire_and_a_refresh_brings_the_new
     assert (await door.ask("GET", "/shut", bearer(device.access))).status == 200
     assert door.ran[-1] is not None
     assert door.ran[-1].roles == ("owner",)
-
-
-def count_loads(home: House) -> list[str]:
-    """From now on, which sessions were read from the store."""
-    asked: list[str] = []
-    load = home.auth.world.store.load_session
-
-    async def counted(sid: str) -> Any:
-        asked.append(sid)
-        return await load(sid)
-
-    instead(home.auth.world.store, "load_session", counted)
-    return asked
 
 
 async def test_a_fresh_feed_costs_no_look_at_the_store_and_a_stale_one_a_look_at_every_request() -> None:
@@ -192,44 +139,32 @@ async def test_a_fresh_feed_costs_no_look_at_the_store_and_a_stale_one_a_look_at
     assert len(asked) == 1
 
 
-async def test_a_clock_that_went_back_makes_the_feed_stale_too() -> None:
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_clock_that_went_back_makes_the_feed_stale_too(mode: str) -> None:
     """F8: a jump of the clock never makes old knowledge look new."""
-    door = await behind()
+    door = await behind(mode)
     device = await door.home.signed_in()
     asked = count_loads(door.home)
     door.home.clock.travel(-timedelta(seconds=4))
-    assert (await door.ask("GET", "/shut", bearer(device.access))).status == 200
+    assert (await door.ask("GET", "/shut", carried(device))).status == 200
     assert len(asked) == 1
 
 
-async def test_a_stale_feed_finds_out_what_another_process_has_ended() -> None:
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_stale_feed_finds_out_what_another_process_has_ended(mode: str) -> None:
     """The store knows what this process was not told."""
-    door = await behind()
+    door = await behind(mode)
     device = await door.home.signed_in()
     session = (await door.home.auth.sessions.list(ADA))[0]
     world = door.home.auth.world
+    assert (await door.ask("GET", "/shut", carried(device))).status == 200
     await world.store.end_session(session.sid, End.REVOKED, now=world.clock.now())
-    assert (await door.ask("GET", "/shut", bearer(device.access))).status == 200, "not told yet"
+    assert (await door.ask("GET", "/shut", carried(device))).status == 200, "not told yet"
     door.home.clock.travel("4s")
-    answer = await door.ask("GET", "/shut", bearer(device.access))
+    answer = await door.ask("GET", "/shut", carried(device))
     assert (answer.status, answer.code) == (401, "session_ended")
-    assert (await door.ask("GET", "/open", bearer(device.access))).status == 200
+    assert (await door.ask("GET", "/open", carried(device))).status == 200
     assert door.ran[-1] is None
-
-
-def break_store(home: House, error: Callable[[], Exception]) -> None:
-    """From now on every verb of the store fails."""
-
-    def failing(*_: Any, **__: Any) -> Any:
-        async def fail() -> Any:
-            raise error()
-
-        return fail()
-
-    store = home.auth.world.store
-    for name in dir(store):
-        if not name.startswith("_"):
-            instead(store, name, failing)
 
 
 async def test_a_store_that_is_away_never_lets_anybody_pass() -> None:
@@ -249,21 +184,23 @@ async def test_a_store_that_is_away_never_lets_anybody_pass() -> None:
     assert (await door.ask()).status == 401
 
 
-async def test_a_store_that_crashes_never_lets_anybody_pass() -> None:
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_store_that_crashes_never_lets_anybody_pass(mode: str) -> None:
     """ASVS 16.5.3: an error that nobody foresaw goes up to the server, and the app does not run."""
-    door = await behind()
+    door = await behind(mode)
     device = await door.home.signed_in()
     break_store(door.home, lambda: RuntimeError("out of cheese"))
     door.home.clock.travel("4s")
     for path in ("/shut", "/open"):
         with pytest.raises(RuntimeError, match="out of cheese"):
-            await door.ask("GET", path, bearer(device.access))
+            await door.ask("GET", path, carried(device))
     assert door.ran == []
 
 
-async def test_a_store_that_hangs_keeps_the_request_waiting_not_passing() -> None:
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_store_that_hangs_keeps_the_request_waiting_not_passing(mode: str) -> None:
     """ASVS 16.5.3: nothing is decided while nothing is known."""
-    door = await behind()
+    door = await behind(mode)
     device = await door.home.signed_in()
 
     async def hang(_: str) -> Any:
@@ -272,7 +209,7 @@ async def test_a_store_that_hangs_keeps_the_request_waiting_not_passing() -> Non
     instead(door.home.auth.world.store, "load_session", hang)
     door.home.clock.travel("4s")
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(door.ask("GET", "/shut", bearer(device.access)), 0.05)
+        await asyncio.wait_for(door.ask("GET", "/shut", carried(device)), 0.05)
     assert door.ran == []
 
 

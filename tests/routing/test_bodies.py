@@ -354,7 +354,7 @@ async def test_an_empty_body_is_never_judged_by_its_type(mode: str) -> None:
             else:
                 assert answer.status == 200, (path, types)
         answer = await home.device().post("/auth/login", headers=headers)
-        assert errors(answer) == [("body", "missing")]
+        assert errors(answer) == [("password", "missing")]
     device = await home.signed_in()
     if mode != "bearer":
         assert (await device.post("/auth/refresh", {})).status == 200

@@ -8,7 +8,9 @@ import pytest
 from tests.storage.samples import fresh_database
 from watchword.storage.sql.migrate import migrate
 
-pytest.register_assert_rewrite("tests.storage.contract_users", "tests.storage.contract_sessions")
+pytest.register_assert_rewrite(
+    *(f"tests.storage.contract_{half}" for half in ("users", "sessions", "outbox", "challenges", "limiter"))
+)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from tests.storage.samples import (
 )
 from watchword.core.revocation import Revoked
 from watchword.core.session import End, Session
+from watchword.core.session_token import taken_up
 from watchword.core.user import Status
 from watchword.ports import Store
 from watchword.settings import Mode
@@ -108,6 +109,19 @@ class SessionContract:
         after = rotated(session)
         assert await store.swap_session(session, after)
         assert await loaded(store, session) == after
+
+    async def test_a_swap_writes_what_the_use_of_a_new_session_token_changes(self, store: Store) -> None:
+        """ASVS 5.0 7.2.4: within what the tables allow, and once."""
+        session = await stored_session(store, await stored_user(store), mode=Mode.SESSION)
+        for _ in range(2):
+            stepped_up = replace(session, lineage=replace(session.lineage, newest=session.lineage.newest + 1))
+            assert await store.swap_session(session, stepped_up)
+            lineage = taken_up(stepped_up.lineage, stepped_up.lineage.newest, now=SECOND, window=SECOND)
+            assert lineage is not None
+            session = replace(stepped_up, lineage=lineage)
+            assert await store.swap_session(stepped_up, session)
+            assert not await store.swap_session(stepped_up, session)
+            assert await loaded(store, session) == session
 
     async def test_a_swap_writes_nothing_else(self, store: Store) -> None:
         session = await stored_session(store, await stored_user(store))

@@ -182,6 +182,18 @@ class UserContract:
         ahead = await store.change_roles(user.id, (), now=now + 60 * SECOND)
         assert ahead == TokensFrom(user.id, now // SECOND + 60 + ROLES_MARGIN)
 
+    async def test_two_changes_within_a_second_are_told_apart(self, store: Store) -> None:
+        """ASVS 5.0 8.3.2: or a token issued between a gain and a loss would keep what was lost."""
+        user = await stored_user(store)
+        now = await now_of(store) + 60 * SECOND
+        first = await store.change_roles(user.id, ("owner",), now=now)
+        second = await store.change_roles(user.id, (), now=now)
+        assert first is not None
+        assert second == TokensFrom(user.id, first.second + 1)
+        loaded = await store.load_user(user.id)
+        assert loaded is not None
+        assert loaded.tokens_from == second.second
+
     async def test_new_roles_are_told_to_those_who_follow(self, store: Store) -> None:
         user, _ = await stored_user(store), await stored_user(store)
         since = await now_of(store)

@@ -1,4 +1,4 @@
-"""Users and sessions to store, complete and each different from the next; and databases to store them in."""
+"""Rows to store, complete and each different from the next; and databases to store them in."""
 
 import secrets
 import sqlite3
@@ -14,6 +14,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.needs import postgres_url
 from watchword.core import session as sessions
+from watchword.core.challenge import Challenge, Kind
+from watchword.core.factor import Factor, Method
+from watchword.core.mail import Mail
 from watchword.core.rotation import Lineage
 from watchword.core.session import Client, Lifetimes, Session
 from watchword.core.user import Status, User
@@ -26,6 +29,11 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 DIGEST = "$argon2id$one"
 LIVES = Lifetimes(access=900 * SECOND, idle=7 * DAY, whole=30 * DAY, window=20 * SECOND)
+OLDER = (
+    "UPDATE ww_challenge SET created_at = created_at - ({micros}), sent_at = sent_at - ({micros}), "
+    "expires_at = expires_at - ({micros}) WHERE id = '{id}'"
+)
+"""Moves a challenge back in time."""
 CLIENT = Client("192.0.2.7", "Mozilla/5.0 “Ünïcødé” 🦊")
 
 
@@ -99,6 +107,55 @@ async def stored_session(store: Store, user: User, **changes: Any) -> Session:
     session = new_session(user, **changes)
     assert await store.insert_session(session, digest=user.digest, replaces=None) == []
     return session
+
+
+def new_challenge(user: User, **changes: Any) -> Challenge:
+    now = SystemClock().now()
+    challenge = Challenge(
+        id=uuid7(now, secrets.token_bytes(10)),
+        kind=Kind.LOGIN,
+        user_id=user.id,
+        digest=secrets.token_bytes(32),
+        code=secrets.token_bytes(35),
+        payload={"mode": "cookies", "amr": ["pwd"], "ünïcødé": [1, None]},
+        created_at=now,
+        sent_at=now,
+        expires_at=now + 600 * SECOND,
+    )
+    return replace(challenge, **changes)
+
+
+async def issued(store: Store, user: User, **changes: Any) -> Challenge:
+    """A challenge that is there; its instants are the store's own."""
+    challenge = new_challenge(user, **changes)
+    told = await store.issue_challenge(challenge, new_mail(), digest=user.digest)
+    assert told is not None
+    assert told.done
+    return challenge
+
+
+def new_factor(user: User, **changes: Any) -> Factor:
+    now = SystemClock().now()
+    return replace(Factor(uuid7(now, secrets.token_bytes(10)), user.id, Method.EMAIL, now), **changes)
+
+
+def new_mail(**changes: Any) -> Mail:
+    now = SystemClock().now()
+    mail = Mail(
+        id=uuid7(now, secrets.token_bytes(10)),
+        to="ada@bücher.example",
+        kind="test",
+        sealed=secrets.token_bytes(40) + b"\x00'",
+        created_at=now,
+        expires_at=now + DAY,
+    )
+    return replace(mail, **changes)
+
+
+async def queued_mail(store: Store, **changes: Any) -> Mail:
+    mail = new_mail(**changes)
+    await store.queue_mail(mail)
+    return mail
 
 
 async def now_of(store: Store) -> int:

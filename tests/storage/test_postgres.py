@@ -10,8 +10,10 @@ import psycopg
 import pytest
 
 from tests.storage.contract import StoreContract
+from tests.storage.contract_challenges import Age
 from tests.storage.samples import (
     DIGEST,
+    OLDER,
     SECOND,
     new_session,
     now_of,
@@ -21,6 +23,7 @@ from tests.storage.samples import (
     stored_session,
     stored_user,
 )
+from watchword.core.challenge import Challenge
 from watchword.core.session import End
 from watchword.errors import SettingsError, Unavailable
 from watchword.storage.sql.postgres import PostgresStore
@@ -31,7 +34,10 @@ OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE applicati
 
 @pytest.fixture
 async def store(postgres: str) -> AsyncIterator[PostgresStore]:
-    query(postgres, "TRUNCATE ww_user, ww_session, ww_revocation")
+    query(
+        postgres,
+        "TRUNCATE ww_user, ww_session, ww_revocation, ww_outbox, ww_lease, ww_factor, ww_challenge, ww_throttle",
+    )
     store = PostgresStore(postgres)
     yield store
     await store.close()
@@ -42,6 +48,14 @@ async def impatient(postgres: str) -> AsyncIterator[PostgresStore]:
     store = PostgresStore(postgres, pool_size=2, patience=0.5)
     yield store
     await store.close()
+
+
+@pytest.fixture
+def age(postgres: str) -> Age:
+    async def older(challenge: Challenge, micros: int) -> None:
+        query(postgres, OLDER.format(micros=micros, id=challenge.id))
+
+    return older
 
 
 class TestPostgresStore(StoreContract):

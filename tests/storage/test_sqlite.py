@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.storage.contract import StoreContract
+from tests.storage.contract_challenges import Age
+from tests.storage.contract_links import new_link
 from tests.storage.samples import (
+    OLDER,
+    new_mail,
     new_session,
     new_user,
     raw,
@@ -20,6 +24,7 @@ from tests.storage.samples import (
     stored_session,
     stored_user,
 )
+from watchword.core.challenge import Challenge
 from watchword.core.session import End
 from watchword.drivers.clock import SystemClock
 from watchword.errors import SettingsError, StaleSchemaError, Unavailable
@@ -33,6 +38,15 @@ async def store(sqlite_file: Path) -> AsyncIterator[SqliteStore]:
     store = SqliteStore(sqlite_file, SystemClock())
     yield store
     await store.close()
+
+
+@pytest.fixture
+def age(sqlite_file: Path) -> Age:
+    async def older(challenge: Challenge, micros: int) -> None:
+        with raw(sqlite_file) as connection:
+            connection.execute(OLDER.format(micros=micros, id=challenge.id))
+
+    return older
 
 
 class TestSqliteStore(StoreContract):
@@ -198,3 +212,12 @@ async def test_only_its_owner_reads_the_files(store: SqliteStore, sqlite_file: P
     await stored_user(store)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in sqlite_file.parent.iterdir()}
     assert modes == {"watchword.db": 0o600, "watchword.db-wal": 0o600, "watchword.db-shm": 0o600}
+
+
+async def test_a_link_for_nobody_is_a_commit_like_any_other(store: SqliteStore, sqlite_file: Path) -> None:
+    """Attack 65: to wait for the disk is most of the work, so everybody's request has something to wait for."""
+    user, nobody = await stored_user(store), new_user()
+    for asker, sent in ((user, True), (nobody, False)):
+        before = commits(sqlite_file)
+        assert await store.issue_link(new_link(asker), new_mail(to=asker.email)) is sent
+        assert commits(sqlite_file) == before + 1

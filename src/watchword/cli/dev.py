@@ -114,6 +114,8 @@ async def _demo_login(auth: Watchword, password: str) -> bool:
 
 
 def _banner(settings: Settings, login: str) -> str:
+    from watchword.pages.inbox import PATH
+    from watchword.pages.render import signs_in
     from watchword.storage.sql.urls import parse
 
     database = parse(settings.database_url)
@@ -122,13 +124,19 @@ def _banner(settings: Settings, login: str) -> str:
         if database.kind == "sqlite"
         else "PostgreSQL, from WATCHWORD_DATABASE_URL"
     )
+    home = settings.url + settings.prefix
+    if signs_in(settings):
+        ways_in = [f"  Sign in   {home}/", f"  Profile   {settings.url}/profile"]
+    else:
+        ways_in = [f"  Sign in   POST {home}/login with email and password, as JSON"]
+    if settings.pages:
+        ways_in.append(f"  Mail      {settings.url}{PATH.format(settings.prefix)}")
     lines = [
         "Watchword for development, on this machine alone.",
         "",
-        f"  Sign in   {settings.url}{settings.prefix}/",
+        *ways_in,
         f"  Login     {login}",
-        f"  Profile   {settings.url}/profile",
-        f"  OpenAPI   {settings.url}{settings.prefix}/openapi.json",
+        f"  OpenAPI   {home}/openapi.json",
         f"  Database  {kept}",
     ]
     if settings.database_url == DATABASE:

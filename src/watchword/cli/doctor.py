@@ -1,51 +1,64 @@
-"""`watchword doctor`: what is wrong or unwise about the environment, and how to mend it."""
+"""`watchword doctor`: what is wrong or unwise about the environment, and how to mend it.
+
+Here is what the machine and the database have to be asked about; what the settings alone show is in `advice`.
+docs/production-checklist.md names every check beside what no program can see.
+"""
 
 from __future__ import annotations
 
-import math
 import os
 import stat
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from watchword.cli.advice import Check, Finding, advise, database_tls
 from watchword.cli.console import as_json, one_line, print_json
+from watchword.cli.disks import NETWORK, file_system
 from watchword.cli.opened import administer
 from watchword.cli.serve import exposure
-from watchword.errors import Problem, SettingsError, WatchwordError
+from watchword.errors import Problem, SettingsError, StaleSchemaError, WatchwordError
 from watchword.settings import ENV_PREFIX, Settings, check_production
 
 if TYPE_CHECKING:
     from watchword.auth import Watchword
 
-MIN_BITS = 85
-"""A generated secret of the least length, 32 hexadecimal digits, shows more than this."""
 OLDEST = 1_735_689_600_000_000
 """2025-01-01: no clock of a machine that runs this is behind it."""
 MAX_SKEW = 5_000_000
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`message` says what is wrong and what to do."""
-
-    check: str
-    message: str
+MOUNTS = Path("/proc/self/mountinfo")
+REFUSALS = frozenset({Check.SETTINGS, Check.PRODUCTION, Check.DATABASE, Check.SCHEMA})
+"""Whatever somebody decides, nothing is served with these."""
 
 
 @click.command()
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    envvar="WEB_CONCURRENCY",
+    show_envvar=True,
+    type=click.IntRange(1),
+    help="Processes that serve.",
+)
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="CHECK",
+    type=click.Choice([check.value for check in Check if check not in REFUSALS]),
+    help="A finding that is meant so; may be repeated.",
+)
 @as_json
-def doctor(as_json: bool) -> None:
+def doctor(workers: int, accept: tuple[str, ...], as_json: bool) -> None:
     """Check settings, secret, clock and database for production use.
 
     Exit code 1 if there is something to mend.
     """
-    findings = list(_findings())
+    findings = [finding for finding in _findings(workers) if finding.check not in accept]
     if as_json:
         print_json({"ok": not findings, "findings": [asdict(finding) for finding in findings]})
     else:
@@ -56,44 +69,30 @@ def doctor(as_json: bool) -> None:
     click.get_current_context().exit(1 if findings else 0)
 
 
-def _findings() -> Iterator[Finding]:
+def _findings(workers: int) -> Iterator[Finding]:
     from watchword.drivers.clock import SystemClock
 
     now = SystemClock().now()
     if now < OLDEST:
-        yield Finding("clock", f"this machine's clock says {now // 1_000_000}, before 2025: set it")
+        yield Finding(Check.CLOCK, f"this machine's clock says {now // 1_000_000}, before 2025: set it")
     try:
         settings = Settings.from_env()
     except SettingsError as error:
-        yield Finding("settings", str(error))
+        yield Finding(Check.SETTINGS, str(error))
         return
     try:
         check_production(settings)
     except SettingsError as error:
-        yield Finding("production", str(error))
-    yield from _secrets(settings)
+        yield Finding(Check.PRODUCTION, str(error))
+    for setting in fields(Settings):
+        file = os.environ.get(f"{ENV_PREFIX}{setting.name.upper()}_FILE")
+        if setting.metadata["secret"] and file and _open_to_others(Path(file)):
+            yield Finding(Check.SECRET, f"others on this machine may read {file}: chmod 600 {file}")
+    yield from advise(settings, workers=workers)
     for advice in exposure(settings):
-        yield Finding("proxy", advice)
+        yield Finding(Check.PROXY, advice)
     if not settings.database_url.startswith("memory:"):  # told by check_production
         yield from _database(settings)
-
-
-def _secrets(settings: Settings) -> Iterator[Finding]:
-    for place, secret in enumerate(settings.secret, 1):
-        if secret in (secret * 2)[1:-1] or _bits(secret) < MIN_BITS:
-            yield Finding(
-                "secret",
-                f"secret number {place} looks made up by hand or repeats: `watchword secret` makes one",
-            )
-    file = os.environ.get(f"{ENV_PREFIX}SECRET_FILE")
-    if file and _open_to_others(Path(file)):
-        yield Finding("secret", f"others on this machine may read {file}: chmod 600 {file}")
-
-
-def _bits(secret: str) -> float:
-    """How surprising its characters are, were they drawn one by one: an upper limit of what it is worth."""
-    size = len(secret)
-    return sum(-count * math.log2(count / size) for count in Counter(secret).values())
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -104,26 +103,66 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return abs(page.now - auth.world.clock.now())
 
     try:
+        database = parse(settings.database_url)
+        # Before it is opened, as it may be why it cannot be.
+        if database.kind == "sqlite":
+            yield from _file(database.path)
+        else:
+            yield from _way(database.target)
         if administer(skew, settings=settings) > MAX_SKEW:
             yield Finding(
-                "clock", "the database's clock and this machine's differ by seconds: run NTP on both"
+                Check.CLOCK, "the database's clock and this machine's differ by seconds: run NTP on both"
             )
+        if database.kind == "sqlite":
+            yield from _journal(database.path)
+    except StaleSchemaError as error:
+        yield Finding(Check.SCHEMA, str(error))
     except WatchwordError as error:
         text = error.detail if isinstance(error, Problem) else str(error)
-        yield Finding("database", text)
+        yield Finding(Check.DATABASE, text)
+
+
+def _way(target: str) -> Iterator[Finding]:
+    """A driver that is missing and a URL that it cannot read are told when the database is opened."""
+    try:
+        from psycopg import ProgrammingError, pq
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
         return
-    database = parse(settings.database_url)
-    if database.kind == "sqlite":
-        yield from _file(database.path)
+    options = {option.keyword.decode(): option.val for option in pq.Conninfo.get_defaults()}
+    environment: dict[str, object] = {
+        name: value.decode() for name, value in options.items() if value is not None
+    }
+    try:
+        yield from database_tls(environment | conninfo_to_dict(target))
+    except ProgrammingError:
+        return
 
 
 def _file(path: Path) -> Iterator[Finding]:
     if _open_to_others(path):
-        yield Finding("file", f"others on this machine may read {path}: chmod 600 {path}*")
+        yield Finding(Check.FILE, f"others on this machine may read {path}: chmod 600 {path}*")
+    if (kind := _file_system(path)) in NETWORK:
+        yield Finding(
+            Check.DISK,
+            f"{path} is on a {kind} file system, where SQLite's locks and shared memory do not hold: put it on a "
+            "local disk, or use postgresql://",
+        )
+
+
+def _file_system(path: Path) -> str:
+    """Its type where Linux tells it, else an empty text."""
+    try:
+        return file_system(MOUNTS.read_text(errors="surrogateescape"), str(path.resolve()))
+    except OSError:
+        return ""
+
+
+def _journal(path: Path) -> Iterator[Finding]:
     mode = _journal_mode(path)
     if mode != "wal":
         yield Finding(
-            "file",
+            Check.DISK,
             f"{path} stays in journal mode {mode}, so readers wait for writers: put it on a local disk",
         )
 

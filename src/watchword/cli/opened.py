@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from watchword.errors import SettingsError, Unavailable
+from watchword.errors import SettingsError, StaleSchemaError, Unavailable
 from watchword.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def administer(work: Callable[[Watchword], Awaitable[T]], *, settings: Settings 
         try:
             try:
                 await auth.world.store.check()
+            except StaleSchemaError:  # it did answer
+                raise
             except Unavailable as error:
                 raise Unavailable(f"The database does not answer: {error.__cause__ or error}") from error
             return await work(auth)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 
 import click
 
 from watchword.cli import listen
+from watchword.cli.advice import is_local, mail
 from watchword.cli.opened import administer
-from watchword.settings import ENV_PREFIX, LOOPBACK, Settings, check_production
+from watchword.settings import ENV_PREFIX, Settings, check_production
 
 THREADS = f"{ENV_PREFIX}HASH_THREADS"
 
@@ -24,7 +24,7 @@ def serve(host: str, port: int, workers: int) -> None:
     check_production(settings)
     administer(_nothing, settings=settings)
     with listen.bind(host, port) as listener:
-        for advice in exposure(settings, host):
+        for advice in [*exposure(settings, host), *(finding.message for finding in mail(settings))]:
             click.echo(f"watchword: {advice}", err=True)
         if workers > 1 and THREADS not in os.environ:
             from watchword.drivers.hasher import available_cores
@@ -41,7 +41,7 @@ def serve(host: str, port: int, workers: int) -> None:
 def exposure(settings: Settings, host: str | None = None) -> list[str]:
     """What works, and is hardly what was wanted, about how the server is reached."""
     found = []
-    if host is not None and settings.loopback and not _local(host):
+    if host is not None and settings.loopback and not is_local(host):
         found.append(
             f"{host} can be reached from other machines, but WATCHWORD_URL is {settings.url}: "
             "set it to the address that browsers use"
@@ -52,13 +52,6 @@ def exposure(settings: Settings, host: str | None = None) -> list[str]:
             "every client seems to have the proxy's address"
         )
     return found
-
-
-def _local(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host in LOOPBACK
 
 
 async def _nothing(_: object) -> None:

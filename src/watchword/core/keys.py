@@ -24,6 +24,15 @@ class Purpose(StrEnum):
 
     ACCESS = "access"
     REFRESH = "refresh"
+    """The tag of every refresh token, whatever it looks like."""
+    REFRESH_JWT = "refresh jwt"
+    """The signature of one that is a JWT."""
+    SESSION = "session"
+    CSRF = "csrf"
+    MAIL = "mail"
+    CHALLENGE = "challenge"
+    LIMIT = "limit"
+    DEVICE = "device"
 
 
 class RootSecret:

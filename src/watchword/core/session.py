@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -31,6 +31,7 @@ class End(StrEnum):
     REUSE = "reuse"
     PASSWORD = "password"  # noqa: S105 - the word for a reason
     DISABLED = "disabled"
+    FACTOR = "factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,13 @@ def _network(ip: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long things live, in µs: access token, idle session, whole session, rotation window."""
+    """How long things live, in µs: access token, idle session, whole session, rotation window, code."""
 
     access: int
     idle: int
     whole: int
     window: int
+    code: int = 600_000_000
 
     @property
     def refresh_timeout(self) -> float:
@@ -138,12 +140,33 @@ def start(
     )
 
 
+NOTE_EVERY = 60_000_000
+"""µs between two notes of a session's use where no refresh token marks it."""
+
+
+def used(session: Session, *, client: Client, now: int, lives: Lifetimes) -> Session:
+    """The session after a use: its idle time begins anew."""
+    return replace(
+        session,
+        idle_until=min(now + lives.idle, session.ends_at),
+        last_used_at=now,
+        ip=client.ip,
+        user_agent=client.user_agent[:MAX_USER_AGENT],
+    )
+
+
+def worth_noting(session: Session, *, now: int, lives: Lifetimes) -> bool:
+    """Whether a use is far enough from the last one that was noted: a minute, or an eighth of the idle time."""
+    return abs(now - session.last_used_at) >= min(NOTE_EVERY, lives.idle // 8)
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The verified result of authenticating a request: what guards hand to an app. Known without any I/O.
 
     `id` is the user's, `sid` the session's; `amr` are the methods used (RFC 8176); `auth_time`, `issued_at` and
-    `expires_at` are whole seconds since 1970; `claims` holds what the app itself put into the token.
+    `expires_at` are whole seconds since 1970; `claims` holds what the app itself put into the token. `generation` is
+    that of a token that has no refresh token beside it (decision 11), and None for any other.
     """
 
     id: str
@@ -154,3 +177,4 @@ class Principal:
     issued_at: int
     expires_at: int
     claims: Mapping[str, Any] = field(default_factory=dict)
+    generation: int | None = field(default=None, repr=False)

@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from watchword import events
-from watchword.core import refresh_token
+from watchword.core.challenge import digest_of
 from watchword.core.revocation import Revoked
-from watchword.core.session import End
+from watchword.core.session import End, Principal
 from watchword.errors import InvalidToken, Problem
 from watchword.events import Event
 from watchword.ports import LoadedSession, World
+from watchword.settings import Mode
 
 
-async def log_out(world: World, *, refresh: str | None, access: bytes | None, ip: str) -> bool:
-    """End the session of a genuine refresh token, else of an access token with a right signature, expired or not.
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """The tokens that a request brings, none of them checked: a refresh token, an access token, the JWT of mode
+    `jwt_cookie`, the token of mode `session`, that of a login that waits for its second step."""
 
-    False when there was nothing to end, which is no error.
-    """
-    loaded = await _holder(world, refresh, access)
+    refresh: str | None = field(default=None, repr=False)
+    access: bytes | None = field(default=None, repr=False)
+    jwt: bytes | None = field(default=None, repr=False)
+    session: bytes | None = field(default=None, repr=False)
+    challenge: str | None = field(default=None, repr=False)
+
+
+async def log_out(world: World, brought: Brought, *, ip: str) -> bool:
+    """End the session of a genuine refresh or session token, else of an access token with a right signature, expired
+    or not, and a login under way. False when there was no session to end, which is no error."""
+    await _abandon(world, brought)
+    loaded = await holder(world, brought)
     if loaded is None:
         return False
     return await end_one(world, loaded.session.sid, End.LOGOUT, user_id=loaded.user.id, ip=ip)
 
 
-async def log_out_everywhere(world: World, *, refresh: str | None, access: bytes | None, ip: str) -> int:
+async def log_out_everywhere(world: World, brought: Brought, *, ip: str) -> int:
     """End all sessions of the user whose session a token is of; how many.
 
     Only for a token that could still renew or authenticate that session: an old one may be in anybody's hands, and
     ends its own session at most.
     """
-    loaded = await _holder(world, refresh, access)
+    await _abandon(world, brought)
+    loaded = await holder(world, brought)
     if loaded is None:
         return 0
-    if not (_renews(loaded, refresh) or _authenticates(world, loaded, access)):
+    if not (_renews(world, loaded, brought) or _authenticates(world, loaded, brought.access)):
         return int(await end_one(world, loaded.session.sid, End.LOGOUT, user_id=loaded.user.id, ip=ip))
     return await end_all(world, loaded.user.id, End.LOGOUT, ip=ip)
 
@@ -56,17 +70,33 @@ async def end_all(
     return len(ended)
 
 
-async def genuine_session(world: World, token: str | None) -> LoadedSession | None:
-    """The session of a genuine refresh token, live or not; None for anything else."""
-    presented = refresh_token.read(token) if token else None
+async def holder(world: World, brought: Brought) -> LoadedSession | None:
+    """The session that these tokens are of, live or not: the refresh token's first; None if none of them is genuine."""
+    presented = world.refresh_tokens.read(brought.refresh) if brought.refresh else None
     loaded = await world.store.load_session(presented.sid) if presented else None
-    if (
-        presented is None
-        or loaded is None
-        or not world.refresh_tokens.genuine(presented, loaded.session.seed)
-    ):
+    if presented and loaded and world.refresh_tokens.genuine(presented, loaded.session):
+        return loaded
+    named = world.session_tokens.read(brought.session) if brought.session else None
+    loaded = await world.store.load_session(named.sid) if named else None
+    if named and loaded and world.session_tokens.genuine(named, loaded.session.seed):
+        return loaded
+    loaded = await _holder_of_jwt(world, brought.jwt)
+    if loaded and loaded.session.mode is Mode.JWT_COOKIE:  # in its cookie no other could be renewed
+        return loaded
+    return await _holder_of_jwt(world, brought.access)
+
+
+async def _holder_of_jwt(world: World, token: bytes | None) -> LoadedSession | None:
+    principal = _signed(world, token)
+    return await world.store.load_session(principal.sid) if principal else None
+
+
+def _signed(world: World, token: bytes | None) -> Principal | None:
+    """What a JWT says that was rightly signed, expired or not."""
+    try:
+        return world.access_tokens.known(token, world.clock.now()) if token else None
+    except InvalidToken:
         return None
-    return loaded
 
 
 def tell(
@@ -84,26 +114,34 @@ def forget(world: World, ended: Iterable[Revoked]) -> None:
     world.verifier.forget(world.revocations.add(ended))
 
 
-async def _holder(world: World, refresh: str | None, access: bytes | None) -> LoadedSession | None:
-    """The session that either token is of, the refresh token's first."""
-    loaded = await genuine_session(world, refresh)
-    if loaded is not None or access is None:
-        return loaded
-    try:
-        principal = world.access_tokens.verify(access, world.clock.now())
-    except InvalidToken:
-        return None
-    return await world.store.load_session(principal.sid)
+async def _abandon(world: World, brought: Brought) -> None:
+    """Whoever signs out in the middle of a login does not mean to complete it (SECURITY-TARGET attack 60)."""
+    digest = digest_of(brought.challenge or "")
+    if digest is not None:
+        await world.store.end_challenge(digest)
 
 
-def _renews(loaded: LoadedSession, refresh: str | None) -> bool:
-    """Whether this session is live and the refresh token its parent or one of its children."""
-    presented = refresh_token.read(refresh) if refresh else None
-    if presented is None or presented.sid != loaded.session.sid:
+def _renews(world: World, loaded: LoadedSession, brought: Brought) -> bool:
+    """Whether this session is live, and what was brought of it could renew it: the parent or one of its children; a
+    session token or a JWT that renews itself, unless one from after a step-up was used since."""
+    session = loaded.session
+    if not session.live(loaded.user, loaded.now):
         return False
-    lineage = loaded.session.lineage
-    current = presented.generation > lineage.floor or presented.generation == lineage.parent
-    return current and loaded.session.live(loaded.user, loaded.now)
+    # Asked again: the session may have been found by another token, and anybody can write one for a sid.
+    if session.mode is Mode.SESSION:
+        named = world.session_tokens.read(brought.session) if brought.session else None
+        if named is None or named.sid != session.sid or not world.session_tokens.genuine(named, session.seed):
+            return False
+        return named.generation > session.lineage.parent
+    if session.mode is Mode.JWT_COOKIE:
+        known = _signed(world, brought.jwt)
+        if known is None or (known.sid, known.id) != (session.sid, session.user_id):
+            return False
+        return known.generation is not None and known.generation > session.lineage.parent
+    presented = world.refresh_tokens.read(brought.refresh) if brought.refresh else None
+    if presented is None or not world.refresh_tokens.genuine(presented, session):
+        return False
+    return presented.generation > session.lineage.floor or presented.generation == session.lineage.parent
 
 
 def _authenticates(world: World, loaded: LoadedSession, access: bytes | None) -> bool:

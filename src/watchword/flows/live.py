@@ -7,6 +7,9 @@ from watchword.core.session import Principal
 from watchword.errors import Forbidden, ReauthenticationRequired, SessionEnded, TokenExpired
 from watchword.ports import LoadedSession, World
 
+FRESH_SECONDS = 300
+"""How recent a sign-in must be to end other sessions or to change who may sign in (ASVS 5.0 7.5.1)."""
+
 
 async def load_live(world: World, principal: Principal) -> LoadedSession:
     """The principal's session and user, read now. Raises SessionEnded, TokenExpired (new roles), Unavailable."""
@@ -38,13 +41,17 @@ async def demand(
     if role is not None and role not in loaded.user.roles:
         raise Forbidden(f"This needs the role {role}.")
     if fresh is not None:
-        check_fresh(loaded, fresh)
+        check_fresh(principal, loaded, fresh)
 
 
-def check_fresh(loaded: LoadedSession, seconds: int) -> None:
-    """Raises ReauthenticationRequired if the last proof of who the user is lies further back (ASVS 5.0 7.5.1)."""
+def check_fresh(principal: Principal, loaded: LoadedSession, seconds: int) -> None:
+    """Raises ReauthenticationRequired if the last proof of who the user is lies further back (ASVS 5.0 7.5.1).
+
+    Both the session's and the token's: an access token or a session cookie that was stolen before the user proved it
+    again has no part in that, however it is renewed. A refresh token from before has, until its reuse is noticed: it
+    brings what the newest one would, so that an honest client whose answer was lost goes on (decisions 1 and 11).
+    """
     age = loaded.now - loaded.session.auth_time
-    if (
-        not -LEEWAY * 1_000_000 <= age <= seconds * 1_000_000
-    ):  # one that lies ahead is of a clock that went wrong
+    ahead = age < -LEEWAY * 1_000_000  # of a clock that went wrong
+    if ahead or age > seconds * 1_000_000 or loaded.now // 1_000_000 - principal.auth_time > seconds:
         raise ReauthenticationRequired(seconds)

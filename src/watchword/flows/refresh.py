@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from watchword import events
-from watchword.core import refresh_token
+from watchword.core.refresh_token import Presented
 from watchword.core.rotation import MINTS, Kind, Lineage, branch, decide
-from watchword.core.session import MAX_USER_AGENT, Client, End, Session
+from watchword.core.session import Client, End, Session, used
 from watchword.errors import InvalidToken, Overloaded, RefreshReused, RefreshSuperseded, SessionEnded
 from watchword.events import Event
 from watchword.flows.end import forget
 from watchword.flows.grant import Grant, grant
+from watchword.flows.limits import admit_refresh
 from watchword.ports import LoadedSession, World
 
 SWAPS = 16
@@ -21,24 +22,28 @@ SWAPS = 16
 async def refresh(world: World, token: str, *, in_cookie: bool, client: Client) -> Grant:
     """New tokens for a refresh token, as DESIGN §4.1's table says (RFC 9700 §4.14.2, ASVS 5.0 10.4.5).
 
-    Raises InvalidToken, SessionEnded, RefreshSuperseded, RefreshReused; Overloaded when the row keeps changing.
+    Raises InvalidToken, SessionEnded, RefreshSuperseded, RefreshReused, RateLimited; Overloaded when the row keeps
+    changing.
     """
-    presented = refresh_token.read(token)
+    presented = world.refresh_tokens.read(token)
     if presented is None:
         raise InvalidToken
-    for _ in range(SWAPS):
+    for turn in range(SWAPS):
         read_at = world.clock.now()
         loaded = await world.store.load_session(presented.sid)
         if loaded is None or not _ours(world, loaded.session, presented, in_cookie=in_cookie):
             raise InvalidToken
         session, user, now = loaded.session, loaded.user, loaded.now
+        if not turn:
+            await admit_refresh(world, session.sid, user.id, client=client)
         decision = decide(
             session.lineage,
             presented.generation,
             context=client.context,
             now=now,
             window=world.lives.window,
-            live=session.live(user, now),
+            # Of a mode that is enabled no more its tokens would go where nobody looks for them.
+            live=session.live(user, now) and session.mode in world.modes,
             replaced_at=session.replaced_at,
         )
         match decision.kind:
@@ -86,21 +91,14 @@ async def reauthenticate(world: World, loaded: LoadedSession, *, method: str, cl
     raise Overloaded(retry_after=1)
 
 
-def _ours(world: World, session: Session, presented: refresh_token.Presented, *, in_cookie: bool) -> bool:
+def _ours(world: World, session: Session, presented: Presented, *, in_cookie: bool) -> bool:
     """Genuine, and brought the way this session's tokens travel."""
-    genuine = world.refresh_tokens.genuine(presented, session.seed)
-    return genuine and session.mode.refresh_in_cookie is in_cookie
+    genuine = world.refresh_tokens.genuine(presented, session)
+    return genuine and session.mode.rotates and session.mode.refresh_in_cookie is in_cookie
 
 
 def _minted(world: World, session: Session, lineage: Lineage, now: int, client: Client) -> Session:
-    return replace(
-        session,
-        lineage=lineage,
-        idle_until=min(now + world.lives.idle, session.ends_at),
-        last_used_at=now,
-        ip=client.ip,
-        user_agent=client.user_agent[:MAX_USER_AGENT],
-    )
+    return replace(used(session, client=client, now=now, lives=world.lives), lineage=lineage)
 
 
 async def _end_reused(world: World, session: Session, now: int, client: Client) -> None:

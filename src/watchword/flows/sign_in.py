@@ -6,6 +6,7 @@ import secrets
 
 from watchword import events
 from watchword.core import session as sessions
+from watchword.core.challenge import Challenge
 from watchword.core.session import Client, End
 from watchword.core.user import User
 from watchword.core.uuid7 import uuid7
@@ -17,17 +18,24 @@ from watchword.settings import Mode
 
 
 async def start_session(
-    world: World, user: User, *, amr: tuple[str, ...], client: Client, mode: Mode, replaces: str | None
+    world: World,
+    user: User,
+    *,
+    read_at: int,
+    amr: tuple[str, ...],
+    client: Client,
+    mode: Mode,
+    replaces: str | None,
+    redeeming: Challenge | None = None,
 ) -> Grant | None:
-    """A new session, unless the user's password or status has changed since `user` was read: then None.
+    """A new session, unless the user's password, second step or status has changed since `user` was read: then None.
 
+    `read_at` (µs) is the instant before that reading: roles that changed since make the access token an old one.
     `replaces` is the session that the same browser was signed in with; it ends in the same transaction
-    (ASVS 5.0 7.2.4, SECURITY-TARGET attack 32).
+    (ASVS 5.0 7.2.4, SECURITY-TARGET attack 32). `redeeming` is the challenge whose answer was right: it and no other
+    request opens the session, in that transaction too; None if it was redeemed or has ended meanwhile (attack 53).
     """
     now = world.clock.now()
-    current = await world.store.load_user(user.id)  # roles may have changed while the password was checked
-    if current is None or current.digest != user.digest:
-        return None
     session = sessions.start(
         sid=uuid7(now, secrets.token_bytes(10)),
         seed=secrets.token_bytes(32),
@@ -38,9 +46,14 @@ async def start_session(
         now=now,
         lives=world.lives,
     )
-    replaced = await world.store.insert_session(session, digest=user.digest, replaces=replaces)
+    if redeeming is None:
+        replaced = await world.store.insert_session(
+            session, digest=user.digest, two_factor=user.two_factor, replaces=replaces
+        )
+    else:
+        replaced = await world.store.redeem_challenge(redeeming, session, replaces=replaces)
     if replaced is None:
         return None
     tell(world, replaced, user_id=user.id, reason=End.REPLACED, now=now, ip=client.ip)
     world.emit(Event(events.SIGNED_IN, now, user.id, session.sid, client.ip, "+".join(amr)))
-    return grant(world, session, current, now=now, read_at=now)
+    return grant(world, session, user, now=now, read_at=read_at)

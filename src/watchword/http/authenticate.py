@@ -10,25 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from watchword.core.access_token import Verifier
-from watchword.core.csrf import SAFE_METHODS, trusted
+from watchword.core.csrf import SAFE_METHODS
 from watchword.core.session import Principal
-from watchword.errors import BadRequest, CsrfRejected, Problem
+from watchword.errors import BadRequest, Problem
 from watchword.http.cookies import Cookies
+from watchword.http.forgery import Forgery
 from watchword.http.problem import Scope
-from watchword.settings import Settings
+from watchword.settings import Mode, Settings
 
 HeaderLines = Iterable[tuple[bytes, bytes]]
 
 
 class Authenticator:
-    """Authenticates requests under one configuration."""
+    """Authenticates requests under one configuration, by JWTs alone."""
 
-    def __init__(self, settings: Settings, cookies: Cookies, verifier: Verifier) -> None:
-        self._by_cookie = any(mode.access_in_cookie for mode in settings.mode)
-        self._by_header = any(not mode.access_in_cookie for mode in settings.mode)
-        self._origins = settings.origins
-        self._cookies = cookies
-        self._start = cookies.access.name.encode() + b"="
+    def __init__(self, settings: Settings, cookies: Cookies, verifier: Verifier, forgery: Forgery) -> None:
+        self._by_header = any(mode.access_in_body for mode in settings.mode)
+        holding = [(Mode.COOKIES, cookies.access), (Mode.JWT_COOKIE, cookies.jwt)]
+        enabled = [cookie for mode, cookie in holding if mode in settings.mode]
+        self._cookie, self._second = (*enabled, None, None)[:2]
+        self._start = b"" if self._cookie is None else self._cookie.name.encode() + b"="
+        self._forgery = forgery
         self._verifier = verifier
 
     def principal(self, scope: Scope, now: int) -> Principal | None:
@@ -50,22 +52,22 @@ class Authenticator:
         if (
             scope.get("method") not in SAFE_METHODS
         ):  # a WebSocket handshake has no method and counts as unsafe
-            self.check_origin(scope["headers"])
+            self._forgery.check(scope, now)
         return principal
 
     def tokens(self, headers: HeaderLines) -> tuple[bytes | None, bytes | None]:
-        """The raw tokens that came by header and by cookie. Raises BadRequest, DuplicateCookie."""
+        """The raw JWTs that came by header and by cookie. Raises BadRequest, DuplicateCookie."""
         bearer = cookie = None
-        look, authorized = self._by_cookie, False
+        mine, authorized = self._cookie, False
         for name, value in headers:
             if name == b"cookie":
                 # The everyday case without splitting at semicolons: our name once, in one line. Anything else is read
                 # with care, over all lines and once and for all.
-                before, *after = value.split(self._start) if look else (value,)
+                before, *after = value.split(self._start) if mine else (value,)
                 if not after:
                     continue
-                if cookie is not None or len(after) > 1 or (before and before[-2:] != b"; "):
-                    cookie, look = self._cookies.access.read(headers), False
+                if mine and (cookie is not None or len(after) > 1 or (before and before[-2:] != b"; ")):
+                    cookie, mine = mine.read(headers), None
                     continue
                 cookie = after[0].partition(b";")[0]
             elif name == b"authorization" and self._by_header:
@@ -74,29 +76,14 @@ class Authenticator:
                 authorized = True
                 if value[:7].lower() == b"bearer ":
                     bearer = value[7:].lstrip(b" ")
+        if self._cookie and self._second and (other := self._second.read(headers)):
+            if cookie:
+                raise self._cookie.doubtful(self._second)
+            cookie = other
         return bearer, cookie or None
-
-    def check_origin(self, headers: HeaderLines) -> None:
-        """The CSRF gate. Raises CsrfRejected."""
-        headers = list(headers)
-        site = _single(headers, b"sec-fetch-site")
-        origin = _single(headers, b"origin")
-        carries = self._cookies.carried(headers)
-        if not trusted(
-            sec_fetch_site=site, origin=origin, trusted_origins=self._origins, carries_our_cookies=carries
-        ):
-            raise CsrfRejected
 
     def _other(self, cookie: bytes, principal: Principal, now: int) -> bool:
         try:
             return self._verifier.verify(cookie, now).sid != principal.sid
         except Problem:
             return False
-
-
-def _single(headers: HeaderLines, wanted: bytes) -> str | None:
-    """A header's value; one that comes twice is worth as much as a stranger's."""
-    values = [value for name, value in headers if name == wanted]
-    if not values:
-        return None
-    return values[0].decode("latin-1") if len(values) == 1 else ""

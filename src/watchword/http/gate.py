@@ -8,9 +8,11 @@ Sources: ASVS 5.0 3.2.1, 3.4.1–3.4.8, 3.5.1, 14.3.2; SECURITY-TARGET attacks 8
 from __future__ import annotations
 
 from watchword.core.csrf import SAFE_METHODS
-from watchword.errors import CsrfRejected
-from watchword.http.authenticate import Authenticator
+from watchword.errors import Problem
+from watchword.http.forgery import Forgery
+from watchword.http.kept import joined
 from watchword.http.problem import NO_STORE, ASGIApp, Headers, Message, Receive, Scope, Send, respond
+from watchword.ports import Clock
 from watchword.settings import Settings
 
 _ALWAYS: Headers = [
@@ -27,14 +29,28 @@ _ALWAYS: Headers = [
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
+def always(settings: Settings) -> Headers:
+    """What every answer of ours carries."""
+    return [*_ALWAYS, _HSTS] if settings.https else _ALWAYS
+
+
+def added(lines: Headers, more: Headers) -> Headers:
+    """`lines`, and of `more` what they have no line of."""
+    present = {name for name, _ in lines}
+    return [*lines, *(line for line in more if line[0] not in present)]
+
+
 class Gate:
     """Wraps the ASGI app of our routes. A header that the app sets itself is left as it is."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, authenticator: Authenticator, *, docs: str) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, forgery: Forgery, clock: Clock, *, docs: str
+    ) -> None:
         self._app = app
-        self._authenticator = authenticator
-        self._judge = any(mode.refresh_in_cookie for mode in settings.mode)
-        self._headers = [*_ALWAYS, _HSTS] if settings.https else _ALWAYS
+        self._forgery = forgery
+        self._clock = clock
+        self._judge = any(mode.in_cookies for mode in settings.mode)
+        self._headers = always(settings)
         self._docs = docs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,17 +60,13 @@ class Gate:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *((name, value) for name, value in self._headers if name not in present),
-                ]
+                message["headers"] = added(joined(message["headers"], scope), self._headers)
             await send(message)
 
         if self._judge and scope["method"] not in SAFE_METHODS:
             try:
-                self._authenticator.check_origin(scope["headers"])
-            except CsrfRejected as problem:
+                self._forgery.check(scope, self._clock.now())
+            except Problem as problem:
                 await respond(problem, scope, receive, with_headers, docs=self._docs)
                 return
         await self._app(scope, receive, with_headers)

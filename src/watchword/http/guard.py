@@ -15,6 +15,7 @@ from watchword.core.revocation import Revocations
 from watchword.core.session import Principal
 from watchword.errors import NotAuthenticated, Problem
 from watchword.http.authenticate import Authenticator
+from watchword.http.kept import Kept, with_lines
 from watchword.http.problem import ASGIApp, Receive, Scope, Send, respond
 from watchword.ports import Clock
 
@@ -29,7 +30,8 @@ class Guard:
     """Wraps `app` for the `Watchword` that is its owner.
 
     `ask` looks a principal up in the database and raises a Problem if it is not live. `ours` are our own routes, and
-    `is_ours` tells which requests are for them: they authenticate by themselves, and nothing is verified twice.
+    `is_ours` tells which requests are for them: they authenticate by themselves, and nothing is verified twice. `kept`
+    is there when a mode is enabled whose sessions are looked up.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class Guard:
         is_ours: Callable[[Scope], bool],
         docs: str,
         owner: object,
+        kept: Kept | None = None,
     ) -> None:
+        self._kept = kept
         self._app = app
         self._owner = owner
         self._authenticator = authenticator
@@ -64,6 +68,8 @@ class Guard:
         if self._is_ours(scope):
             return self._ours(scope, receive, send)
         scope[OWNER_KEY] = self._owner
+        if self._kept is not None:
+            return self._looked_up(self._kept, scope, receive, send)
         now = self._clock.now()
         try:
             principal = self._authenticator.principal(scope, now)
@@ -75,6 +81,20 @@ class Guard:
             return self._doubtful(principal, scope, receive, send)
         scope[SCOPE_KEY] = principal
         return self._app(scope, receive, send)
+
+    async def _looked_up(self, kept: Kept, scope: Scope, receive: Receive, send: Send) -> None:
+        """The same where a session may have to be looked up, and its cookie renewed."""
+        now, send = self._clock.now(), with_lines(scope, send)
+        try:
+            principal = await kept.principal(scope, now)
+        except Problem as problem:
+            await self._anonymous(problem, scope, receive, send)
+            return
+        if principal is None:
+            await self._anonymous(None, scope, receive, send)
+            return
+        scope[SCOPE_KEY] = principal
+        await self._app(scope, receive, send)
 
     def _anonymous(
         self, problem: Problem | None, scope: Scope, receive: Receive, send: Send

@@ -1,10 +1,12 @@
-"""How users and sessions look in answers: what the HTTP contract names, and nothing else of the rows (ASVS 15.3.1)."""
+"""How users, sessions and factors look in answers: what the HTTP contract names, no more (ASVS 5.0 15.3.1)."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
+from watchword.core.device import device_label
+from watchword.core.factor import Factor
 from watchword.core.session import Session
 from watchword.core.user import User
 
@@ -22,7 +24,7 @@ def user_json(user: User) -> dict[str, Any]:
         "email_verified": user.email_verified,
         "username": user.username,
         "roles": list(user.roles),
-        "two_factor": False,
+        "two_factor": user.two_factor,
         "created_at": instant(user.created_at),
     }
 
@@ -49,28 +51,6 @@ def device_json(session: Session, *, current: str) -> dict[str, Any]:
     }
 
 
-_BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("Firefox/", "Firefox"),
-    ("Chrom", "Chrome"),
-    ("Safari/", "Safari"),
-)
-_SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("Mac OS X", "macOS"),
-    ("CrOS", "ChromeOS"),
-    ("Linux", "Linux"),
-)
-
-
-def device_label(user_agent: str) -> str:
-    """«Firefox on Linux»: words from our own list, never the stranger's text itself."""
-    browser = next((label for mark, label in _BROWSERS if mark in user_agent), None)
-    system = next((label for mark, label in _SYSTEMS if mark in user_agent), None)
-    if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or "Unknown device"
+def factor_json(factor: Factor) -> dict[str, Any]:
+    """A second step, as its user may see it."""
+    return {"id": factor.id, "method": factor.method.value, "created_at": instant(factor.created_at)}

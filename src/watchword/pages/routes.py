@@ -1,4 +1,7 @@
-"""GET / below the prefix: the sign-in page."""
+"""GET /, /forgot and /reset below the prefix: signing in, asking for a link and what it leads to.
+
+Whatever follows the # of a link no server is told of: who only looks at the page has used nothing up (attack 77).
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,14 @@ def router(site: Site) -> APIRouter:
     @routes.get(f"{prefix}/")
     async def sign_in(request: Request) -> Response:
         return page(site, "sign_in.html", next=local_path(request.query_params.get("next", "")))
+
+    @routes.get(f"{prefix}/forgot")
+    async def forgot(request: Request) -> Response:
+        return page(site, "forgot.html")
+
+    @routes.get(f"{prefix}/reset")
+    async def reset(request: Request) -> Response:
+        return page(site, "reset.html")
 
     return routes
 

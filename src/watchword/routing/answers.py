@@ -5,14 +5,17 @@ Sources: RFC 9457; ASVS 5.0 4.1.1, 15.3.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from watchword.errors import Problem
 from watchword.http.problem import MEDIA_TYPE, Headers, document, headers
+from watchword.settings import FieldCase
+from watchword.texts import camel
 
 
 class ProblemDocument(BaseModel):
@@ -77,11 +80,42 @@ class NextStep(BaseModel):
     """A sign-in that needs something more."""
 
     class Next(BaseModel):
-        """What comes next."""
+        """What comes next; for a second step, by which methods, and for how many seconds its code is good."""
 
         step: str
+        methods: list[str] | None = None
+        expires_in: int | None = None
 
     next: Next
+    two_factor_token: str | None = None
+
+
+class CodeSent(BaseModel):
+    """Another code is on its way, good for so many seconds."""
+
+    ok: bool
+    expires_in: int
+
+
+class FactorBody(BaseModel):
+    """A second step that is turned on."""
+
+    id: str
+    method: str
+    created_at: datetime
+
+
+class Factors(BaseModel):
+    """The user's second steps; `required` says that a sign-in takes one all the same."""
+
+    factors: list[FactorBody]
+    required: bool
+
+
+class Enrolled(BaseModel):
+    """A second step that has been turned on."""
+
+    factor: FactorBody
 
 
 class Me(BaseModel):
@@ -102,17 +136,43 @@ class Device(BaseModel):
     current: bool
 
 
+class CsrfToken(BaseModel):
+    """To be sent back in `X-CSRF-Token`, beside the cookie that comes with it."""
+
+    csrf_token: str
+
+
 class Devices(BaseModel):
     """All live sessions of the user, newest first."""
 
     sessions: list[Device]
 
 
-def reply(body: dict[str, Any], lines: Headers | None = None, *, status: int = 200) -> Response:
-    """A JSON answer with extra header lines."""
-    response = JSONResponse(body, status_code=status)
-    response.raw_headers.extend(lines or ())
-    return response
+class Reply(Protocol):
+    """Makes the JSON answers of one configuration."""
+
+    def __call__(
+        self, body: dict[str, Any], lines: Headers | None = None, *, status: int = 200
+    ) -> Response: ...
+
+
+def replies(case: FieldCase) -> Reply:
+    """A JSON answer with extra header lines, its keys in the case that the settings name."""
+    spell: Callable[[Any], Any] = _in_camel_case if case is FieldCase.CAMEL else lambda body: body
+
+    def reply(body: dict[str, Any], lines: Headers | None = None, *, status: int = 200) -> Response:
+        response = JSONResponse(spell(body), status_code=status)
+        response.raw_headers.extend(lines or ())
+        return response
+
+    return reply
+
+
+def _in_camel_case(value: Any) -> Any:
+    """The same with every key in camel case, however deep."""
+    if isinstance(value, dict):
+        return {camel(key): _in_camel_case(item) for key, item in value.items()}
+    return [_in_camel_case(item) for item in value] if isinstance(value, list) else value
 
 
 def problem_response(problem: Problem, *, docs: str) -> Response:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,34 +19,53 @@ from starlette.routing import BaseRoute, Match, Route
 from watchword.errors import BadRequest, InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
 from watchword.http.problem import Receive, Scope, Send
 from watchword.routing.answers import ProblemDocument, answers, problem_response
-from watchword.routing.bodies import field_errors
+from watchword.routing.bodies import field_errors, in_camel_case, read
+from watchword.routing.match import path_of
+from watchword.settings import FieldCase, Settings
+from watchword.texts import camel
+
+_REF = "#/components/schemas/"
 
 
 class PlainRoute(Route):
-    """A POST route without FastAPI's machinery in its way; its OpenAPI entry is given by hand."""
+    """A POST route of a JSON body, without FastAPI's machinery in its way; its OpenAPI entry is made here.
+
+    `endpoint` is given the request and its body as a `body`, which has been read strictly.
+    """
 
     def __init__(
         self,
         path: str,
-        endpoint: Callable[[Request], Awaitable[Response]],
+        endpoint: Callable[[Request, Any], Awaitable[Response]],
         *,
         summary: str,
         tag: str,
         body: type[BaseModel],
-        answer: type[BaseModel],
+        answer: type[BaseModel] | UnionType,
         problems: Sequence[type[Problem]],
+        case: FieldCase,
+        documented: bool = True,
+        status: int = 200,
     ) -> None:
-        super().__init__(path, endpoint, methods=["POST"])
-        self.models: tuple[type[BaseModel], ...] = (body, answer)
+        if case is FieldCase.CAMEL:
+            body = in_camel_case(body)
+
+        async def handle(request: Request) -> Response:
+            return await endpoint(request, await read(request, body))
+
+        super().__init__(path, handle, methods=["POST"], name=endpoint.__name__, include_in_schema=documented)
+        either: tuple[type[BaseModel], ...] = get_args(answer) or (answer,)
+        self.models: tuple[type[BaseModel], ...] = (body, *either)
+        required = any(field.is_required() for field in body.model_fields.values())
         self.operation = {
             "tags": [tag],
             "summary": summary,
             "operationId": endpoint.__name__ + path.replace("/", "_"),
-            "requestBody": {"required": False, "content": {"application/json": {"schema": _ref(body)}}},
+            "requestBody": {"required": required, "content": {"application/json": {"schema": _ref(body)}}},
             "responses": {
-                "200": {
-                    "description": (answer.__doc__ or "").strip(),
-                    "content": {"application/json": {"schema": _ref(answer)}},
+                str(status): {
+                    "description": " ".join((model.__doc__ or "").strip() for model in either),
+                    "content": {"application/json": {"schema": {"anyOf": [_ref(model) for model in either]}}},
                 },
                 **{str(status): entry for status, entry in answers(*problems).items()},
             },
@@ -56,19 +77,16 @@ class OurRoutes:
 
     def __init__(self, app: FastAPI, *, docs: str) -> None:
         self._app = app
-        self.routes = app.routes
-        self._plain = [route for route in app.routes if isinstance(route, PlainRoute)]
+        self.routes = [route for route in app.routes if isinstance(route, Route)]
+        self._plain = {route.path: route for route in app.routes if isinstance(route, PlainRoute)}
         self._docs = docs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        for route in self._plain:
-            match, child_scope = route.matches(scope)
-            if match is Match.FULL:
-                scope["route"] = route
-                scope.update(child_scope)
-                await self._answer(route, scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        route = self._plain.get(path_of(scope)) if scope.get("method") == "POST" else None
+        if route is None:
+            await self._app(scope, receive, send)
+        else:
+            await self._answer(route, scope, receive, send)
 
     async def _answer(self, route: PlainRoute, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -83,12 +101,12 @@ class OurRoutes:
         await response(scope, receive, send)
 
 
-def build(routers: Sequence[APIRouter], *, docs: str, prefix: str, version: str) -> OurRoutes:
+def build(routers: Sequence[APIRouter], settings: Settings, *, docs: str, version: str) -> OurRoutes:
     """One ASGI app of all routes, every failure of which is a problem document."""
     app = FastAPI(
         title="Watchword",
         version=version,
-        openapi_url=f"{prefix}/openapi.json",
+        openapi_url=f"{settings.prefix}/openapi.json",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -114,7 +132,7 @@ def build(routers: Sequence[APIRouter], *, docs: str, prefix: str, version: str)
     app.add_exception_handler(Exception, answer)
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, unreadable)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app, settings)  # type: ignore[method-assign]
     return OurRoutes(app, docs=docs)
 
 
@@ -127,23 +145,39 @@ def _methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
     return sorted(found)
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document with the plain routes and the problem document in it."""
+def _openapi(app: FastAPI, settings: Settings) -> dict[str, Any]:
+    """FastAPI's document with the plain routes and the problem document in it, and the keys as they are written."""
     if app.openapi_schema is None:
-        plain = [route for route in app.routes if isinstance(route, PlainRoute)]
+        plain = [route for route in app.routes if isinstance(route, PlainRoute) and route.include_in_schema]
         schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
         models: set[type[BaseModel]] = {
             ProblemDocument,
             *(model for route in plain for model in route.models),
         }
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        for model in sorted(models, key=lambda model: model.__name__):
-            schemas.setdefault(model.__name__, model.model_json_schema())
+        used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in models]
+        _, definitions = models_json_schema(used, ref_template=_REF + "{model}")
+        schemas.update(sorted((definitions["$defs"] | schemas).items()))
+        for name, model in schemas.items():
+            if name != ProblemDocument.__name__:
+                _spell_keys(model, settings)
         for route in plain:
-            schema["paths"][route.path] = {"post": route.operation}
+            schema["paths"].setdefault(route.path, {})["post"] = route.operation
         app.openapi_schema = schema
     return app.openapi_schema
 
 
+def _spell_keys(schema: dict[str, Any], settings: Settings) -> None:
+    camel_case = settings.field_case is FieldCase.CAMEL
+
+    def spelled(key: str) -> str:
+        key = settings.access_field if key == "access_token" else key
+        return camel(key) if camel_case else key
+
+    schema["properties"] = {spelled(key): value for key, value in schema.get("properties", {}).items()}
+    if "required" in schema:
+        schema["required"] = [spelled(key) for key in schema["required"]]
+
+
 def _ref(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"$ref": _REF + model.__name__}

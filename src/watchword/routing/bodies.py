@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 
 from watchword.errors import BadRequest, FieldError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from watchword.http.problem import Scope
+from watchword.texts import camel
 
 MAX_BODY = 16_384
 """Bytes; the largest valid body is a password change of two passwords of 1,024 bytes, escaped."""
@@ -36,55 +35,30 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-class JsonRoute(APIRoute):
-    """A route whose body has been checked for size, type and duplicate keys before FastAPI sees it."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def checked(request: Request) -> Response:
-            return await handle(await _CheckedRequest.of(request) if self.body_field else request)
-
-        return checked
+def in_camel_case(model: type[M]) -> type[M]:
+    """The same body with its keys in camel case, and in no other."""
+    made: type[M] = type(model.__name__, (model,), {"__doc__": model.__doc__, "model_config": _CAMEL})
+    return made
 
 
-async def read_optional(request: Request, model: type[M]) -> M:
-    """The body of a plain route that may be empty. Raises Problems like any other route."""
-    body = await _CheckedRequest.of(request)
+_CAMEL = ConfigDict(alias_generator=camel)
+
+
+async def read(request: Request, model: type[M]) -> M:
+    """The body of a request; an empty one counts as `{}`, whatever its media type.
+
+    Raises BadRequest, PayloadTooLarge, UnsupportedMediaType, InvalidRequest.
+    """
+    raw = await _arrived(request)
+    if raw:
+        _check_media_type(request.scope)
     try:
-        return model.model_validate(await body.json() if await body.body() else {})
+        return model.model_validate(_parse(raw) if raw else {})
     except ValidationError as error:
         raise InvalidRequest(errors=field_errors(error.errors())) from None
 
 
-class _CheckedRequest(Request):
-    """A request whose body is there already, parsed."""
-
-    _raw: bytes = b""
-    _parsed: Any = None
-
-    @classmethod
-    async def of(cls, request: Request) -> _CheckedRequest:
-        raw = await _read(request)
-        checked = cls(request.scope, _nothing_more)
-        checked._raw = raw
-        if raw:
-            _check_media_type(request.scope)
-            checked._parsed = _parse(raw)
-        return checked
-
-    async def body(self) -> bytes:
-        return self._raw
-
-    async def json(self) -> Any:
-        return self._parsed
-
-
-async def _nothing_more() -> NoReturn:
-    raise RuntimeError("the body was read already")
-
-
-async def _read(request: Request) -> bytes:
+async def _arrived(request: Request) -> bytes:
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length[:20]) > MAX_BODY:
         raise PayloadTooLarge
@@ -138,6 +112,8 @@ _CODES = {
     "model_type": ("wrong_type", "A JSON object is expected."),
     "string_too_short": ("too_short", "This is too short."),
     "string_too_long": ("too_long", "This is too long."),
+    "string_pattern_mismatch": ("invalid_format", "This is not written as it must be."),
+    "literal_error": ("unknown_value", "This is none of the values that there are."),
     "string_unicode": ("invalid_text", "This holds characters that are no valid Unicode."),
 }
 

@@ -51,6 +51,15 @@ def matched(routes: Iterable[BaseRoute], scope: Scope) -> tuple[object, str | No
     return UNKNOWN, None
 
 
+def path_of(scope: Scope) -> str:
+    """The path below where the app is mounted, as Starlette's own routes see it."""
+    path: str = scope["path"]
+    root = scope.get("root_path", "")
+    if root and f"{path}/".startswith(f"{root}/"):  # a whole prefix
+        return path[len(root) :]
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the audit."""

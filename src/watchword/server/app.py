@@ -24,12 +24,12 @@ def create_app() -> Starlette:
 
 def standalone(auth: Watchword, *more: Route, home: str | None = None) -> Starlette:
     """An app of nothing but ours, and `more`; `home` is where / leads to."""
-    target = home or f"{auth.settings.prefix}/"
+    target = home or (f"{auth.settings.prefix}/" if auth.settings.pages else None)
 
     @public
     async def root(request: Request) -> Response:
-        return RedirectResponse(target)
+        return RedirectResponse(str(target))
 
-    app = Starlette(routes=[Route("/", root), *more])
+    app = Starlette(routes=[*([Route("/", root)] if target else []), *more])
     install(app, auth)
     return app

@@ -1,4 +1,4 @@
-"""The app of `watchword dev`: the standalone one with a page that shows who is signed in. Loopback only."""
+"""The app of `watchword dev`: the standalone one with pages that show who is signed in, and all mail. Loopback only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from starlette.routing import Route
 
 from watchword.auth import Watchword
 from watchword.errors import SettingsError
-from watchword.pages.render import page
+from watchword.pages import inbox
+from watchword.pages.render import page, signs_in
 from watchword.routing.match import public
 from watchword.server import log
 from watchword.server.app import standalone
@@ -24,10 +25,12 @@ def create_app() -> Starlette:
     if not settings.loopback:
         raise SettingsError(f"WATCHWORD_URL is {settings.url}: `watchword dev` is for this machine alone")
     log.configure()
-    auth = Watchword(settings)
+    auth = Watchword(settings, features=[inbox.router] if settings.pages else ())
 
     @public  # the page is the same for everybody; what it shows comes from guarded routes
     async def profile(request: Request) -> Response:
         return page(auth.site, "profile.html", sign_in=f"{settings.prefix}/?next={PROFILE}")
 
+    if not signs_in(settings):
+        return standalone(auth)
     return standalone(auth, Route(PROFILE, profile), home=PROFILE)

@@ -9,22 +9,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from watchword.core.challenge import Challenge
+from watchword.core.factor import Factor
+from watchword.core.mail import Mail, Queued
 from watchword.core.revocation import ROLES_MARGIN, Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
 from watchword.ports import Clock, LoadedSession, RevocationPage
+from watchword.storage.memory_challenges import MemoryChallenges
 
 
-class MemoryStore:
+class MemoryStore(MemoryChallenges):
     """Implements `ports.Store`."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._users: dict[str, User] = {}
+        super().__init__(clock)
+        self._factors: dict[str, Factor] = {}
         self._sessions: dict[str, Session] = {}
         self._revoked: dict[str, Revoked] = {}
+        self._outbox: dict[str, Queued] = {}
+        self._leases: dict[str, tuple[str, int]] = {}
 
     async def create_user(self, user: User) -> None:
         for other in self._users.values():
@@ -60,20 +66,33 @@ class MemoryStore:
         if user is None:
             return None
         self._users[user_id] = replace(user, digest=digest)
+        self._end_theirs(user_id)
         return await self.end_sessions(user_id, End.PASSWORD, now=now, keep=keep)
+
+    async def change_own_password(
+        self, user_id: str, digest: str, *, old: str | None, keep: str, mail: Mail
+    ) -> Sequence[Revoked] | None:
+        user = self._users.get(user_id)
+        if user is None or user.status is not Status.ACTIVE or user.digest != old:
+            return None
+        self._queue(mail)
+        return await MemoryStore.change_password(self, user_id, digest, now=self._clock.now(), keep=keep)
 
     async def change_status(self, user_id: str, status: Status, *, now: int) -> Sequence[Revoked] | None:
         user = self._users.get(user_id)
         if user is None:
             return None
         self._users[user_id] = replace(user, status=status)
-        return [] if status is Status.ACTIVE else await self.end_sessions(user_id, End.DISABLED, now=now)
+        if status is Status.ACTIVE:
+            return []
+        self._end_theirs(user_id)
+        return await self.end_sessions(user_id, End.DISABLED, now=now)
 
     async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
         user = self._users.get(user_id)
         if user is None:
             return None
-        second = now // 1_000_000 + ROLES_MARGIN
+        second = max(now // 1_000_000 + ROLES_MARGIN, user.tokens_from + 1)
         self._users[user_id] = replace(user, roles=roles, tokens_from=second)
         return TokensFrom(user_id, second)
 
@@ -83,14 +102,48 @@ class MemoryStore:
         ended = await self.end_sessions(user_id, End.REVOKED, now=now)
         del self._users[user_id]
         self._sessions = {sid: row for sid, row in self._sessions.items() if row.user_id != user_id}
+        self._challenges = {key: row for key, row in self._challenges.items() if row.user_id != user_id}
+        self._factors = {key: row for key, row in self._factors.items() if row.user_id != user_id}
         return ended
 
     async def insert_session(
-        self, session: Session, *, digest: str | None, replaces: str | None
+        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
     ) -> Sequence[Revoked] | None:
         user = self._users.get(session.user_id)
-        if user is None or user.status is not Status.ACTIVE or user.digest != digest:
+        if user is None or user.status is not Status.ACTIVE:
             return None
+        if (user.digest, user.two_factor) != (digest, two_factor):
+            return None
+        return await self._start(session, replaces)
+
+    async def redeem_challenge(
+        self, challenge: Challenge, session: Session, *, replaces: str | None
+    ) -> Sequence[Revoked] | None:
+        row, now = self._challenges.get(challenge.id), self._clock.now()
+        if row is None or row.code != challenge.code or not row.open(now):
+            return None
+        if self._users[row.user_id].status is not Status.ACTIVE:
+            return None
+        self._challenges[row.id] = replace(row, ended_at=now, tries=row.tries - 1)
+        return await self._start(session, replaces)
+
+    async def redeem_reset(
+        self, challenge: Challenge, email: str, digest: str, mail: Mail
+    ) -> Sequence[Revoked] | None:
+        row, now = self._challenges.get(challenge.id), self._clock.now()
+        if row is None or not row.open(now):
+            return None
+        user = self._users[row.user_id]
+        if user.status is Status.DISABLED or user.email != email:
+            return None
+        if user.status is Status.UNVERIFIED:
+            self._factors = {key: one for key, one in self._factors.items() if one.user_id != user.id}
+            user = replace(user, status=Status.ACTIVE, two_factor=False)
+        self._users[user.id] = replace(user, email_verified=True)
+        self._queue(mail)
+        return await MemoryStore.change_password(self, user.id, digest, now=now, keep=None)
+
+    async def _start(self, session: Session, replaces: str | None) -> Sequence[Revoked]:
         self._sessions[session.sid] = session
         replaced = (
             await self.end_session(replaces, End.REPLACED, now=session.created_at) if replaces else None
@@ -160,11 +213,82 @@ class MemoryStore:
     async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
         sessions = [sid for sid, row in self._sessions.items() if _ended_at(row) < now - ended_for][:batch]
         revoked = [sid for sid, row in self._revoked.items() if row.at < now - revoked_for][:batch]
+        expired = [key for key, row in self._outbox.items() if row.mail.expires_at < now][:batch]
         for sid in sessions:
             del self._sessions[sid]
         for sid in revoked:
             del self._revoked[sid]
-        return len(sessions) + len(revoked)
+        for key in expired:
+            del self._outbox[key]
+        return len(sessions) + len(revoked) + len(expired) + self._sweep_challenges(now, batch)
+
+    async def list_factors(self, user_id: str) -> Sequence[Factor]:
+        return [self._factors[key] for key in sorted(self._factors) if self._factors[key].user_id == user_id]
+
+    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
+        theirs = await self.list_factors(factor.user_id)
+        if factor.user_id not in self._users or any(row.method is factor.method for row in theirs):
+            return None
+        self._factors[factor.id] = factor
+        return await self._changed_factors(factor.user_id, now, keep)
+
+    async def remove_factor(
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+    ) -> Sequence[Revoked] | None:
+        row = self._factors.get(factor_id)
+        if row is None or row.user_id != user_id:
+            return None
+        del self._factors[factor_id]
+        return await self._changed_factors(user_id, now, keep)
+
+    async def _changed_factors(self, user_id: str, now: int, keep: str | None) -> Sequence[Revoked]:
+        two_factor = bool(await self.list_factors(user_id))
+        self._users[user_id] = replace(self._users[user_id], two_factor=two_factor)
+        return await self.end_sessions(user_id, End.FACTOR, now=now, keep=keep)
+
+    async def queue_mail(self, mail: Mail) -> None:
+        self._queue(mail)
+
+    def _queue(self, mail: Mail) -> None:
+        """For verbs that announce what they write, too."""
+        self._outbox[mail.id] = Queued(mail, next_at=self._clock.now())
+
+    async def lease_mail(self, *, span: int) -> Queued | None:
+        now = self._clock.now()
+        due = [(row.next_at, key) for key, row in self._outbox.items() if row.next_at is not None]
+        if not due or min(due)[0] > now:
+            return None
+        _, key = min(due)
+        row = self._outbox[key]
+        self._outbox[key] = replace(row, tries=row.tries + 1, next_at=now + span)
+        return self._outbox[key]
+
+    async def mail_sent(self, mail_id: str) -> None:
+        if (row := self._outbox.get(mail_id)) is not None:
+            mail = replace(row.mail, sealed=b"")
+            self._outbox[mail_id] = replace(
+                row, mail=mail, next_at=None, sent_at=self._clock.now(), last_error=None
+            )
+
+    async def mail_failed(self, queued: Queued, error: str, *, wait: int | None) -> bool:
+        row = self._outbox.get(queued.mail.id)
+        if row is None or row.sent_at is not None or row.tries != queued.tries:
+            return False
+        next_at = None if wait is None else self._clock.now() + wait
+        self._outbox[row.mail.id] = replace(row, next_at=next_at, last_error=error)
+        return True
+
+    async def list_mail(self, *, before: str | None, limit: int) -> Sequence[Queued]:
+        keys = [key for key in self._outbox if before is None or key < before]
+        return [self._outbox[key] for key in sorted(keys, reverse=True)[:limit]]
+
+    async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
+        now = self._clock.now()
+        held_by, until = self._leases.get(name, (holder, now))
+        if held_by != holder and now < until:
+            return False
+        self._leases[name] = (holder, now + span)
+        return True
 
     async def check(self) -> None:
         return None

@@ -1,1 +1,1 @@
-"""Signing in with a password, and proving it again."""
+"""Signing in with a password, proving it again, changing it, and setting one by a link."""

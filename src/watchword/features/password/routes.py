@@ -1,6 +1,8 @@
-"""POST /login, /login/credentials and /reauthenticate."""
+"""POST /login, /login/credentials, /reauthenticate, and /password/change, /forgot and /reset."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -9,6 +11,7 @@ from watchword.core.login import Step
 from watchword.core.user import MAX_LOGIN
 from watchword.errors import (
     BadRequest,
+    ChallengeExpired,
     CsrfRejected,
     FieldError,
     InvalidCredentials,
@@ -16,18 +19,20 @@ from watchword.errors import (
     InvalidToken,
     Overloaded,
     PayloadTooLarge,
+    RateLimited,
     SessionEnded,
     TokenExpired,
+    TooManyAttempts,
     Unavailable,
     UnsupportedMediaType,
 )
 from watchword.features.password import flow
 from watchword.features.password.rules import MAX_BYTES
-from watchword.flows.end import genuine_session
-from watchword.http.cookies import DuplicateCookie
+from watchword.flows.second_step import SecondStep
 from watchword.http.site import Site
-from watchword.routing.answers import NextStep, SignedIn, Tokens, answers, reply
-from watchword.routing.bodies import Body, JsonRoute
+from watchword.routing.answers import NextStep, Ok, SignedIn, Tokens, replies
+from watchword.routing.app import PlainRoute
+from watchword.routing.bodies import Body
 
 _BAD = (BadRequest, InvalidRequest, PayloadTooLarge, UnsupportedMediaType, CsrfRejected)
 
@@ -46,17 +51,29 @@ class Proof(Body):
     password: str = Field(min_length=1, max_length=MAX_BYTES, repr=False)
 
 
-def router(site: Site) -> APIRouter:
-    routes = APIRouter(prefix=site.settings.prefix, route_class=JsonRoute, tags=["sign-in"])
+class NewPassword(Body):
+    """The current password and another."""
 
-    @routes.post(
-        "/login",
-        summary="Sign in with a password",
-        response_model=SignedIn | NextStep,
-        response_model_exclude_unset=True,
-        responses=answers(*_BAD, InvalidCredentials, Overloaded, Unavailable),
-    )
-    @routes.post("/login/credentials", include_in_schema=False)
+    current_password: str = Field(min_length=1, max_length=MAX_BYTES, repr=False)
+    new_password: str = Field(min_length=1, max_length=MAX_BYTES, repr=False)
+
+
+class Forgotten(Body):
+    """The address to which a link shall go."""
+
+    email: str = Field(min_length=1, max_length=MAX_LOGIN)
+
+
+class Reset(Body):
+    """What the link holds behind its #, and a new password."""
+
+    token: str | None = Field(None, max_length=64, repr=False)
+    new_password: str = Field(min_length=1, max_length=MAX_BYTES, repr=False)
+
+
+def router(site: Site) -> APIRouter:
+    reply = replies(site.settings.field_case)
+
     async def login(request: Request, body: Login) -> Response:
         scope = request.scope
         name = body.email if body.email is not None else body.username
@@ -69,35 +86,97 @@ def router(site: Site) -> APIRouter:
             body.password,
             client=site.addresses.client(scope),
             mode=mode,
-            replaces=await _signed_in_before(site, request) if mode.refresh_in_cookie else None,
+            replaces=await site.signed_in_before(scope["headers"]) if mode.in_cookies else None,
+            device=site.known_device(scope["headers"]) if mode.in_cookies else None,
         )
         if isinstance(outcome, Step):
             return reply({"next": {"step": outcome.value}})
-        return reply(*site.delivery.signed_in(outcome))
+        if isinstance(outcome, SecondStep):
+            return reply(*site.delivery.waiting(outcome))
+        answer, lines = site.delivery.signed_in(outcome)
+        if mode.in_cookies:
+            lines += site.beside(outcome)
+        return reply(answer, lines)
 
-    @routes.post(
-        "/reauthenticate",
-        summary="Prove again that it is you",
-        response_model=Tokens,
-        response_model_exclude_unset=True,
-        responses=answers(
-            *_BAD, InvalidCredentials, InvalidToken, TokenExpired, SessionEnded, Overloaded, Unavailable
-        ),
-    )
     async def reauthenticate(request: Request, body: Proof) -> Response:
         _, loaded = await site.signed_in(request.scope)
         client = site.addresses.client(request.scope)
         grant = await flow.reauthenticate(site.world, loaded, body.password, client=client)
         return reply(*site.delivery.tokens(grant))
 
-    return routes
+    async def change(request: Request, body: NewPassword) -> Response:
+        _, loaded = await site.signed_in(request.scope)
+        client = site.addresses.client(request.scope)
+        grant = await flow.change(site.world, loaded, body.current_password, body.new_password, client=client)
+        return reply(*site.delivery.tokens(grant))
 
+    async def forgot(request: Request, body: Forgotten) -> Response:
+        await flow.forgot(site.world, body.email, client=site.addresses.client(request.scope))
+        return reply({"ok": True}, status=202)
 
-async def _signed_in_before(site: Site, request: Request) -> str | None:
-    """The session that this browser's jar holds, which the new one replaces."""
-    try:
-        token, in_cookie = site.delivery.presented(request.scope["headers"], None)
-    except DuplicateCookie:
-        return None
-    loaded = await genuine_session(site.world, token) if in_cookie else None
-    return loaded.session.sid if loaded else None
+    async def reset(request: Request, body: Reset) -> Response:
+        client = site.addresses.client(request.scope)
+        await flow.reset(site.world, body.token, body.new_password, client=client)
+        return reply({"ok": True})
+
+    prefix = site.settings.prefix
+    sign_in = partial(
+        PlainRoute,
+        endpoint=login,
+        summary="Sign in with a password",
+        tag="sign-in",
+        body=Login,
+        case=site.settings.field_case,
+        answer=SignedIn | NextStep,
+        problems=(*_BAD, InvalidCredentials, TooManyAttempts, RateLimited, Overloaded, Unavailable),
+    )
+    proving = (
+        *_BAD,
+        InvalidCredentials,
+        InvalidToken,
+        TokenExpired,
+        SessionEnded,
+        RateLimited,
+        Overloaded,
+        Unavailable,
+    )
+    prove = PlainRoute(
+        f"{prefix}/reauthenticate",
+        reauthenticate,
+        summary="Prove again that it is you",
+        tag="sign-in",
+        body=Proof,
+        case=site.settings.field_case,
+        answer=Tokens,
+        problems=proving,
+    )
+    post = partial(PlainRoute, case=site.settings.field_case, tag="password")
+    passwords = [
+        post(
+            f"{prefix}/password/change",
+            change,
+            summary="Change the password",
+            body=NewPassword,
+            answer=Tokens,
+            problems=proving,
+        ),
+        post(
+            f"{prefix}/password/forgot",
+            forgot,
+            summary="Ask for a link that sets a new password",
+            body=Forgotten,
+            answer=Ok,
+            problems=(*_BAD, Unavailable),
+            status=202,
+        ),
+        post(
+            f"{prefix}/password/reset",
+            reset,
+            summary="Set a new password by a link",
+            body=Reset,
+            answer=Ok,
+            problems=(*_BAD, ChallengeExpired, Overloaded, Unavailable),
+        ),
+    ]
+    alias = sign_in(f"{prefix}/login/credentials", documented=False)
+    return APIRouter(routes=[sign_in(f"{prefix}/login"), alias, prove, *passwords])

@@ -1,4 +1,4 @@
-"""GET /health/live and /health/ready, /.well-known/jwks.json, and the page that explains error codes."""
+"""GET /health/live and /health/ready, /csrf, /.well-known/jwks.json, and the page that explains error codes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
-from watchword.errors import Unavailable, registry
+from watchword.errors import CsrfRejected, InvalidToken, Unavailable, registry
+from watchword.flows.end import holder
 from watchword.http.site import Site
-from watchword.routing.answers import answers, reply
+from watchword.routing.answers import CsrfToken, answers, replies
 
 _JWKS_CACHE = (b"cache-control", b"public, max-age=300")
 
@@ -26,6 +27,7 @@ class Jwks(BaseModel):
 
 
 def router(site: Site) -> APIRouter:
+    reply = replies(site.settings.field_case)
     routes = APIRouter(tags=["service"])
     prefix, world = site.settings.prefix, site.world
 
@@ -46,6 +48,19 @@ def router(site: Site) -> APIRouter:
             raise Unavailable("Revocations have not been read yet, or not for a while.", retry_after=1)
         await world.store.check()
         return reply({"status": "ok"})
+
+    @routes.get(
+        f"{prefix}/csrf",
+        summary="A CSRF token",
+        response_model=CsrfToken,
+        responses=answers(InvalidToken, CsrfRejected, Unavailable),
+    )
+    async def csrf(request: Request) -> Response:
+        headers = request.scope["headers"]
+        held = await holder(world, site.delivery.in_jar(headers))
+        proved = held.session.sid if held else None
+        token, lines = site.forgery.give(headers, proved, world.clock.now())
+        return reply({"csrf_token": token}, lines)
 
     @routes.get("/.well-known/jwks.json", summary="Public keys of access tokens", response_model=Jwks)
     async def jwks(request: Request) -> Response:

@@ -1,7 +1,4 @@
-"""POST /refresh, /logout and /logout/all; GET /me; the list of sessions and ending them.
-
-/refresh is a plain Starlette route: it is the hottest, and FastAPI's machinery costs it a third of its rate.
-"""
+"""POST /refresh, /logout and /logout/all; GET /me; the list of sessions and ending them."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from watchword.errors import (
     NotFound,
     Overloaded,
     PayloadTooLarge,
-    Problem,
+    RateLimited,
     ReauthenticationRequired,
     RefreshReused,
     RefreshSuperseded,
@@ -31,17 +28,14 @@ from watchword.errors import (
     UnsupportedMediaType,
 )
 from watchword.flows.end import end_all, end_one, log_out, log_out_everywhere
-from watchword.flows.live import check_fresh
+from watchword.flows.live import FRESH_SECONDS, check_fresh
 from watchword.flows.refresh import refresh
-from watchword.http.problem import Headers
 from watchword.http.shapes import device_json, session_json, user_json
 from watchword.http.site import Site
-from watchword.routing.answers import Devices, Me, Ok, Tokens, answers, reply
+from watchword.routing.answers import Devices, Me, Ok, Tokens, answers, replies
 from watchword.routing.app import PlainRoute
-from watchword.routing.bodies import Body, JsonRoute, read_optional
+from watchword.routing.bodies import Body
 
-FRESH_SECONDS = 300
-"""How recent a sign-in must be to end other sessions (ASVS 5.0 7.5.1)."""
 _UNREADABLE = (BadRequest, InvalidRequest, PayloadTooLarge, UnsupportedMediaType, CsrfRejected)
 _UNKNOWN = (InvalidToken, TokenExpired, SessionEnded, Unavailable)
 LogOut = Callable[..., Awaitable[object]]
@@ -54,44 +48,53 @@ class RefreshBody(Body):
     refresh_token: str | None = Field(None, repr=False)
 
 
+class LogoutBody(RefreshBody):
+    """Empty, or the tokens of a bearer session, complete or waiting for its second step."""
+
+    two_factor_token: str | None = Field(None, repr=False)
+
+
 def router(site: Site) -> APIRouter:
-    routes = APIRouter(prefix=site.settings.prefix, route_class=JsonRoute, tags=["sessions"])
+    reply = replies(site.settings.field_case)
+    routes = APIRouter(prefix=site.settings.prefix, tags=["sessions"])
     world, delivery = site.world, site.delivery
 
     def ip_of(request: Request) -> str:
         return site.addresses.client(request.scope).ip
 
-    async def renew(request: Request) -> Response:
-        body = await read_optional(request, RefreshBody)
-        token, in_cookie = delivery.presented(request.scope["headers"], body.refresh_token)
-        if token is None:
+    async def renew(request: Request, body: RefreshBody) -> Response:
+        scope = request.scope
+        token, in_cookie = delivery.presented(scope["headers"], body.refresh_token)
+        if token is not None:
+            client = site.addresses.client(scope)
+            grant = await refresh(world, token, in_cookie=in_cookie, client=client)
+            answer, lines = delivery.tokens(grant)
+            return reply(answer, [*lines, *(site.forgery.renewed(grant.session.sid) if in_cookie else ())])
+        again = await site.kept.again(scope, world.clock.now()) if site.kept else None
+        if again is None:
             raise NotAuthenticated("There is no refresh token in this request.")
-        client = site.addresses.client(request.scope)
-        return reply(*delivery.tokens(await refresh(world, token, in_cookie=in_cookie, client=client)))
+        return reply(*again)
 
-    async def end(request: Request, log_out: LogOut) -> Response:
+    async def end(request: Request, body: LogoutBody, log_out: LogOut) -> Response:
         headers = request.scope["headers"]
-        body = await read_optional(request, RefreshBody)
-        await log_out(
-            world,
-            refresh=_lenient_refresh(site, headers, body.refresh_token),
-            access=_lenient_access(site, headers),
-            ip=ip_of(request),
-        )
-        return reply({"ok": True, "message": "Logged out"}, [*delivery.clearing(), _WIPE])
+        brought = site.brought(headers, refresh=body.refresh_token, challenge=body.two_factor_token)
+        for each in (brought, *delivery.doubled(headers)):
+            await log_out(world, each, ip=ip_of(request))
+        lines = [*delivery.clearing(headers), *site.forgery.clearing(), _WIPE]
+        return reply({"ok": True, "message": "Logged out"}, lines)
 
-    async def logout(request: Request) -> Response:
-        return await end(request, log_out)
+    async def logout(request: Request, body: LogoutBody) -> Response:
+        return await end(request, body, log_out)
 
-    async def logout_all(request: Request) -> Response:
-        return await end(request, log_out_everywhere)
+    async def logout_all(request: Request, body: LogoutBody) -> Response:
+        return await end(request, body, log_out_everywhere)
 
     endings = (*_UNREADABLE, Unavailable)
-    refusals = (InvalidToken, SessionEnded, RefreshReused, RefreshSuperseded, Overloaded)
-    for path, endpoint, summary, answer, problems in (
-        ("/refresh", renew, "Renew the tokens", Tokens, (*endings, *refusals)),
-        ("/logout", logout, "Sign out", Ok, endings),
-        ("/logout/all", logout_all, "Sign out everywhere", Ok, endings),
+    refusals = (InvalidToken, SessionEnded, RefreshReused, RefreshSuperseded, RateLimited, Overloaded)
+    for path, endpoint, body, summary, answer, problems in (
+        ("/refresh", renew, RefreshBody, "Renew the tokens", Tokens, (*endings, *refusals)),
+        ("/logout", logout, LogoutBody, "Sign out", Ok, endings),
+        ("/logout/all", logout_all, LogoutBody, "Sign out everywhere", Ok, endings),
     ):
         routes.routes.append(
             PlainRoute(
@@ -99,7 +102,8 @@ def router(site: Site) -> APIRouter:
                 endpoint,
                 summary=summary,
                 tag="sessions",
-                body=RefreshBody,
+                body=body,
+                case=site.settings.field_case,
                 answer=answer,
                 problems=problems,
             )
@@ -125,7 +129,7 @@ def router(site: Site) -> APIRouter:
     @routes.delete("/sessions", summary="End all other sessions", response_model=Ok, responses=fresh)
     async def end_others(request: Request) -> Response:
         principal, loaded = await site.signed_in(request.scope)
-        check_fresh(loaded, FRESH_SECONDS)
+        check_fresh(principal, loaded, FRESH_SECONDS)
         await end_all(world, principal.id, End.REVOKED, keep=principal.sid, ip=ip_of(request))
         return reply({"ok": True})
 
@@ -137,25 +141,9 @@ def router(site: Site) -> APIRouter:
     )
     async def end_device(request: Request, sid: UUID) -> Response:
         principal, loaded = await site.signed_in(request.scope)
-        check_fresh(loaded, FRESH_SECONDS)
+        check_fresh(principal, loaded, FRESH_SECONDS)
         if not await end_one(world, str(sid), End.REVOKED, user_id=principal.id, ip=ip_of(request)):
             raise NotFound("You have no such session.")
         return reply({"ok": True})
 
     return routes
-
-
-def _lenient_refresh(site: Site, headers: Headers, in_body: str | None) -> str | None:
-    """Logging out never fails for a token that cannot be told."""
-    try:
-        return site.delivery.presented(headers, in_body)[0]
-    except Problem:
-        return None
-
-
-def _lenient_access(site: Site, headers: Headers) -> bytes | None:
-    try:
-        bearer, cookie = site.authenticator.tokens(headers)
-    except Problem:
-        return None
-    return bearer or cookie

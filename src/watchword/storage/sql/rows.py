@@ -12,9 +12,14 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
+from watchword.core.challenge import Challenge, Kind, Spent
+from watchword.core.factor import Factor, Method
+from watchword.core.mail import Mail, Queued
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
+from watchword.ports import MOST_TAKEN
+from watchword.rates import Rate
 from watchword.settings import Mode
 
 Row = Sequence[Any]
@@ -32,6 +37,11 @@ SWAPPED = (*LINEAGE, "auth_time", "amr", "idle_until", "idle_day", "last_used_at
 """What a swap writes; everything else of a session stays as it was at sign-in."""
 STARTED = ("sid", "user_id", "mode", "seed", "created_at", "ends_at", *SWAPPED)
 """What an insert writes."""
+CHALLENGE = tuple(field.name for field in fields(Challenge))
+SPENT = tuple(field.name for field in fields(Spent))
+FACTOR = tuple(field.name for field in fields(Factor))
+MAIL = ("id", "to", "kind", "sealed", "created_at", "expires_at")
+QUEUED = (*MAIL, "tries", "next_at", "sent_at", "last_error")
 
 _DAY = 86_400_000_000
 
@@ -48,6 +58,7 @@ def user_of(row: Row) -> User:
         roles=names_of(row[6]),
         tokens_from=row[7],
         created_at=row[8],
+        two_factor=bool(row[9]),
     )
 
 
@@ -84,6 +95,7 @@ def user_parameters(user: User) -> Parameters:
         "roles": text_of(user.roles),
         "tokens_from": user.tokens_from,
         "created_at": user.created_at,
+        "two_factor": user.two_factor,
     }
 
 
@@ -120,6 +132,54 @@ def swapped_parameters(session: Session) -> Parameters:
         "ip": session.ip,
         "user_agent": session.user_agent,
     }
+
+
+def challenge_of(row: Row) -> Challenge:
+    """A row of the columns `CHALLENGE`."""
+    identity, kind, user_id, digest, code, payload, *rest = row[: len(CHALLENGE)]
+    return Challenge(identity, Kind(kind), user_id, digest, code, json.loads(payload), *rest)
+
+
+def challenge_parameters(challenge: Challenge) -> Parameters:
+    """What an insert writes, and how long the code is good for: its instants are the database's."""
+    return {
+        "challenge": challenge.id,
+        "kind": challenge.kind.value,
+        "user_id": challenge.user_id,
+        "secret": challenge.digest,
+        "code": challenge.code,
+        "payload": json.dumps(challenge.payload),
+        "ttl": challenge.expires_at - challenge.created_at,
+    }
+
+
+def factor_of(row: Row) -> Factor:
+    """A row of the columns `FACTOR`."""
+    return Factor(row[0], row[1], Method(row[2]), row[3])
+
+
+def queued_of(row: Row) -> Queued:
+    """A row of the columns `QUEUED`."""
+    return Queued(Mail(*row[:6]), *row[6:])
+
+
+def mail_parameters(mail: Mail) -> Parameters:
+    """The columns of `MAIL`, under names that collide with no other record's: a message is queued in the transaction
+    of what it announces."""
+    return {f"mail_{name}": getattr(mail, name) for name in MAIL}
+
+
+def throttle_parameters(asked: Sequence[tuple[str, Rate]]) -> Parameters:
+    """Of a script of `throttle.take`: in one order whoever asks, the places that are left empty."""
+    parameters: dict[str, Any] = {}
+    places = [*sorted(asked), *[(None, None)] * MOST_TAKEN][:MOST_TAKEN]
+    for place, (key, rate) in enumerate(places, 1):
+        parameters |= {
+            f"key_{place}": key,
+            f"step_{place}": rate and rate.step,
+            f"room_{place}": rate and rate.room,
+        }
+    return parameters
 
 
 @lru_cache(1024)

@@ -24,7 +24,6 @@ from sqlalchemy import (
     ClauseElement,
     ColumnElement,
     Dialect,
-    Integer,
     Select,
     Text,
     bindparam,
@@ -40,34 +39,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from watchword.core.revocation import ROLES_MARGIN
+from watchword.storage.sql import challenges, links, outbox, throttle
+from watchword.storage.sql.clauses import Now, limited
 from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
 from watchword.storage.sql.tables import text, ww_revocation, ww_schema_version, ww_session, ww_user
 
 Script = tuple[str, ...]
-
-
-class Now(FunctionElement[int]):
-    """The instant by the clock that decides about sessions: PostgreSQL's own, so that all hosts share one; on SQLite
-    the host's, which the store registers as the function `ww_now`."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(Now, "sqlite")
-def _now_sqlite(element: Now, compiler: SQLCompiler, **options: Any) -> str:
-    return "ww_now()"
-
-
-@compiles(Now, "postgresql")
-def _now_postgresql(element: Now, compiler: SQLCompiler, **options: Any) -> str:
-    # Not now(), which stands still in a transaction: what waited for a lock would be dated before the wait.
-    return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +61,15 @@ class Statements:
     list_sessions: str
     read_revocations: str
     read_version: str
+    list_mail: str
+    load_challenge: str
+    list_factors: str
+    load_link: str
 
     create_user: Script
     replace_digest: Script
     change_password: Script
+    change_own_password: Script
     enable: Script
     disable: Script
     change_roles: Script
@@ -98,6 +82,25 @@ class Statements:
     end_sessions: Script
     sweep_sessions: Script
     sweep_revocations: Script
+    queue_mail: Script
+    lease_mail: Script
+    mail_sent: Script
+    mail_failed: Script
+    sweep_mail: Script
+    take_lease: Script
+    take: Script
+    sweep_throttle: Script
+    issue_challenge: Script
+    attempt_challenge: Script
+    resend_challenge: Script
+    redeem_challenge: Script
+    replace_by_challenge: Script
+    end_challenge: Script
+    sweep_challenges: Script
+    add_factor: Script
+    remove_factor: Script
+    issue_link: Script
+    redeem_reset: Script
 
 
 _user, _session, _revocation = ww_user.c, ww_session.c, ww_revocation.c
@@ -112,7 +115,9 @@ def compose(dialect: Dialect) -> Statements:
     change_status = update(ww_user).where(_users_row).values(status=bindparam("status")).returning(_user.id)
     lock_user = select(_user.id).where(_users_row).with_for_update()
     end_all = _ending(_users_sessions)
-    end_others = _ending(_users_sessions, _session.sid.is_distinct_from(bindparam("keep")))
+    others = _users_sessions, _session.sid.is_distinct_from(bindparam("keep"))
+    end_others = _ending(*others)
+    end_replaced = _ending(_session.sid == bindparam("replaces"))
     theirs_or_anybodys = _session.user_id == func.coalesce(
         bindparam("user_id", type_=text()), _session.user_id
     )
@@ -127,26 +132,52 @@ def compose(dialect: Dialect) -> Statements:
         load_user=one(_select_user().where(_users_row)),
         find_by_email=one(_select_user().where(_user.email == bindparam("login"))),
         find_by_username=one(_select_user().where(_user.username == bindparam("login"))),
-        list_users=one(_limited(_select_user().where(_user.id > bindparam("after")).order_by(_user.id))),
+        list_users=one(limited(_select_user().where(_user.id > bindparam("after")).order_by(_user.id))),
         load_session=one(_load_session()),
         list_sessions=one(_list_sessions()),
         read_revocations=one(_read_revocations()),
         read_version=one(select(ww_schema_version.c.version_num)),
+        list_mail=one(outbox.listing()),
         create_user=script(_create_user(dialect)),
         replace_digest=script(_replace_digest()),
-        change_password=script(change_password, *end_others),
+        change_password=script(change_password, *end_others, challenges.end_all()),
+        change_own_password=script(links.change_own(), *end_others, challenges.end_all(), outbox.queue()),
         enable=script(change_status),
-        disable=script(change_status, *end_all),
+        disable=script(change_status, *end_all, challenges.end_all()),
         change_roles=script(_change_roles()),
         delete_user=script(lock_user, *end_all, delete(ww_user).where(_users_row).returning(_user.id)),
-        insert_session=script(_insert_session()),
-        replace_session=script(_insert_session(), *_ending(_session.sid == bindparam("replaces"))),
+        insert_session=script(_insert_session(*_as_verified)),
+        replace_session=script(_insert_session(*_as_verified), *end_replaced),
         swap_session=script(_swap_session()),
         record_crossing=script(_record_crossing()),
         end_session=script(*_ending(_session.sid == bindparam("sid"), theirs_or_anybodys)),
         end_sessions=script(lock_user, *end_others),
         sweep_sessions=script(_sweep_sessions()),
         sweep_revocations=script(_sweep_revocations()),
+        queue_mail=script(outbox.queue()),
+        lease_mail=script(outbox.lease()),
+        mail_sent=script(outbox.sent()),
+        mail_failed=script(outbox.failed()),
+        sweep_mail=script(outbox.sweep()),
+        take_lease=script(outbox.take_lease(dialect)),
+        take=script(*throttle.take(dialect)),
+        sweep_throttle=script(throttle.sweep()),
+        load_challenge=one(challenges.load()),
+        list_factors=one(challenges.list_factors()),
+        issue_challenge=script(*challenges.issue()),
+        attempt_challenge=script(*challenges.attempt()),
+        resend_challenge=script(*challenges.resend()),
+        redeem_challenge=script(*challenges.redeem(), _insert_session()),
+        replace_by_challenge=script(*challenges.redeem(), _insert_session(), *end_replaced),
+        end_challenge=script(challenges.end()),
+        sweep_challenges=script(challenges.sweep()),
+        add_factor=script(*challenges.add_factor(), *_ending(*others, challenges.added())),
+        remove_factor=script(*challenges.remove_factor(), *end_others),
+        load_link=one(links.load()),
+        issue_link=script(*links.issue(dialect)),
+        redeem_reset=script(
+            links.redeemable(), *end_all, *links.reset(), challenges.end_all(), outbox.queue()
+        ),
     )
 
 
@@ -160,11 +191,6 @@ def _compiled(statement: ClauseElement, dialect: Dialect) -> str:
 
 def _select_user() -> Select[Any]:
     return select(*(_user[name] for name in USER))
-
-
-def _limited(query: Select[Any]) -> Select[Any]:
-    # The offset is written out because SQLite's dialect would make a parameter of it.
-    return query.limit(bindparam("limit", type_=BigInteger)).offset(literal_column("0", Integer))
 
 
 def _load_session() -> Select[Any]:
@@ -215,26 +241,35 @@ def _replace_digest() -> ClauseElement:
 
 
 def _change_roles() -> ClauseElement:
-    """The later of two clocks, read once the row is ours: who refreshes meanwhile still reads the old roles."""
+    """The later of two clocks, read once the row is ours: who refreshes meanwhile still reads the old roles. A second
+    change within the second is told from the first: tokens were issued in between."""
     here, there = bindparam("second", type_=BigInteger), Now() // literal_column("1000000", BigInteger)
-    latest = case((here > there, here), else_=there)
+    margin, one = (literal_column(str(number), BigInteger) for number in (ROLES_MARGIN, 1))
+    latest, following = case((here > there, here), else_=there) + margin, _user.tokens_from + one
     return (
         update(ww_user)
         .where(_users_row)
         .values(
             roles=bindparam("roles"),
-            tokens_from=latest + literal_column(str(ROLES_MARGIN), BigInteger),
+            tokens_from=case((latest > following, latest), else_=following),
             tokens_from_at=Now(),
         )
         .returning(_user.tokens_from)
     )
 
 
-def _insert_session() -> ClauseElement:
-    """Only while the user is active and the digest is the one that was verified (DESIGN §4.4)."""
+_as_verified = (
+    _user.digest.is_not_distinct_from(bindparam("digest")),
+    _user.two_factor == bindparam("two_factor"),
+)
+"""Password and second step as they were when the sign-in was let through (DESIGN §4.4)."""
+
+
+def _insert_session(*conditions: ColumnElement[bool]) -> ClauseElement:
+    """Only while the user is active."""
     allowed = (
         select(*(bindparam(name, type_=_session[name].type) for name in STARTED))
-        .where(_users_row, _active, _user.digest.is_not_distinct_from(bindparam("digest")))
+        .where(_users_row, _active, *conditions)
         .with_for_update(read=True)
     )
     return insert(ww_session).from_select(STARTED, allowed).returning(_session.sid)
@@ -284,13 +319,13 @@ def _sweep_sessions() -> ClauseElement:
     over = func.coalesce(_session.ended_at, _session.idle_until) < horizon
     gone = (_session.ended_at < horizon) | ((_session.idle_day < horizon) & over)
     # Rows that somebody holds are left for the next time, so that sweeping never waits and never deadlocks.
-    old = _limited(select(_session.sid).where(gone)).with_for_update(skip_locked=True)
+    old = limited(select(_session.sid).where(gone)).with_for_update(skip_locked=True)
     return delete(ww_session).where(_session.sid.in_(old)).returning(_session.sid)
 
 
 def _sweep_revocations() -> ClauseElement:
     horizon = bindparam("horizon", type_=BigInteger)
-    old = _limited(select(_revocation.sid).where(_revocation.created_at < horizon))
+    old = limited(select(_revocation.sid).where(_revocation.created_at < horizon))
     return (
         delete(ww_revocation)
         .where(_revocation.sid.in_(old.with_for_update(skip_locked=True)))

@@ -18,7 +18,9 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     column,
+    false,
     table,
 )
 from sqlalchemy.types import TypeEngine
@@ -58,6 +60,8 @@ ww_user = Table(
     Column("tokens_from", BigInteger, nullable=False),
     Column("tokens_from_at", BigInteger, index=True),
     Column("created_at", BigInteger, nullable=False),
+    # Whether there is any row of ww_factor, written with it: an insert of a session can ask for it under its lock.
+    Column("two_factor", Boolean, nullable=False, server_default=false()),
     CheckConstraint("status IN ('active', 'disabled', 'unverified')", name="status"),
 )
 
@@ -104,6 +108,68 @@ ww_revocation = Table(
     metadata,
     Column("sid", text(), primary_key=True),
     Column("created_at", BigInteger, nullable=False, index=True),
+)
+
+ww_factor = Table(
+    "ww_factor",
+    metadata,
+    Column("id", text(), primary_key=True),
+    Column("user_id", text(), ForeignKey("ww_user.id", ondelete="CASCADE"), nullable=False),
+    Column("method", text(), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("user_id", "method"),
+)
+
+ww_challenge = Table(
+    "ww_challenge",
+    metadata,
+    Column("id", text(), primary_key=True),
+    Column("kind", text(), nullable=False),
+    Column("user_id", text(), ForeignKey("ww_user.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("code", LargeBinary, nullable=False),
+    Column("payload", text(), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("sends", Integer, nullable=False),
+    Column("ended_at", BigInteger),
+    # What somebody else could have chosen, or what was cut off, is no digest of a secret.
+    CheckConstraint("length(digest) = 32", name="digest"),
+    CheckConstraint("tries >= 0 AND sends >= 1", name="counts"),
+)
+
+ww_outbox = Table(
+    "ww_outbox",
+    metadata,
+    Column("id", text(), primary_key=True),
+    Column("to", text(), nullable=False),
+    Column("kind", text(), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    # When it is due; null when nothing more is to be done, so that the index leads past whatever was sent.
+    Column("next_at", BigInteger, index=True),
+    Column("sent_at", BigInteger),
+    Column("last_error", text()),
+)
+
+ww_lease = Table(
+    "ww_lease",
+    metadata,
+    Column("name", text(), primary_key=True),
+    Column("holder", text(), nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+# A rate limit's budget (core.throttle). A row whose instant has passed says what no row says, and is swept by it.
+ww_throttle = Table(
+    "ww_throttle",
+    metadata,
+    Column("key", text(), primary_key=True),
+    Column("tat", BigInteger, nullable=False, index=True),
 )
 
 # Alembic's own; here only to be read.

@@ -6,24 +6,38 @@ here knows a driver: `sqlite` and `postgres` say how a text is run.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 
+from watchword.core.challenge import REMEMBERED, Challenge, Kind, Spent
+from watchword.core.factor import Factor
+from watchword.core.mail import Mail, Queued
 from watchword.core.revocation import Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
+from watchword.core.throttle import take
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists, StaleSchemaError
-from watchword.ports import LoadedSession, RevocationPage
+from watchword.ports import Issued, LoadedChallenge, LoadedSession, RevocationPage
+from watchword.rates import Rate
+from watchword.storage.sql.link_verbs import LinkVerbs, revoked
 from watchword.storage.sql.migrations import HEAD
 from watchword.storage.sql.rows import (
+    CHALLENGE,
     SESSION,
+    USER,
     Parameters,
     Row,
+    challenge_of,
+    challenge_parameters,
+    factor_of,
+    mail_parameters,
+    queued_of,
     session_of,
     session_parameters,
     swapped_parameters,
     text_of,
+    throttle_parameters,
     user_of,
     user_parameters,
 )
@@ -32,9 +46,13 @@ from watchword.storage.sql.statements import Script, Statements
 STALE = "The database's tables are missing or old: it needs `watchword migrate`."
 
 _USER_AT = len(SESSION)
+_HOLDER_AT = len(CHALLENGE)
+_USED_AT = len(CHALLENGE) + len(USER)
+_LAST = "~"
+"""Behind every id."""
 
 
-class SqlStore(ABC):
+class SqlStore(LinkVerbs):
     """Implements `ports.Store`.
 
     The ends of sessions are dated by `statements.Now`, the clock that `load_session` tells, and so not by the `now`
@@ -92,12 +110,12 @@ class SqlStore(ABC):
         self, user_id: str, digest: str, *, now: int, keep: str | None
     ) -> Sequence[Revoked] | None:
         parameters = {"user_id": user_id, "digest": digest, "keep": keep, "ended_as": End.PASSWORD.value}
-        return _revoked(await self._write(self._statements.change_password, parameters))
+        return revoked(await self._write(self._statements.change_password, parameters))
 
     async def change_status(self, user_id: str, status: Status, *, now: int) -> Sequence[Revoked] | None:
         script = self._statements.enable if status is Status.ACTIVE else self._statements.disable
         parameters = {"user_id": user_id, "status": status.value, "ended_as": End.DISABLED.value}
-        return _revoked(await self._write(script, parameters))
+        return revoked(await self._write(script, parameters))
 
     async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
         parameters = {"user_id": user_id, "roles": text_of(roles), "second": now // 1_000_000}
@@ -106,18 +124,18 @@ class SqlStore(ABC):
 
     async def delete_user(self, user_id: str, *, now: int) -> Sequence[Revoked] | None:
         parameters = {"user_id": user_id, "ended_as": End.REVOKED.value}
-        return _revoked(await self._write(self._statements.delete_user, parameters))
+        return revoked(await self._write(self._statements.delete_user, parameters))
 
     # --- sessions
 
     async def insert_session(
-        self, session: Session, *, digest: str | None, replaces: str | None
+        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
     ) -> Sequence[Revoked] | None:
-        parameters = session_parameters(session) | {"digest": digest}
+        parameters = session_parameters(session) | {"digest": digest, "two_factor": two_factor}
         if replaces is None:
-            return _revoked(await self._write(self._statements.insert_session, parameters))
+            return revoked(await self._write(self._statements.insert_session, parameters))
         parameters |= {"replaces": replaces, "ended_as": End.REPLACED.value}
-        return _revoked(await self._write(self._statements.replace_session, parameters))
+        return revoked(await self._write(self._statements.replace_session, parameters))
 
     async def load_session(self, sid: str) -> LoadedSession | None:
         rows = await self._read(self._statements.load_session, {"sid": _key(sid)})
@@ -150,11 +168,71 @@ class SqlStore(ABC):
         self, user_id: str, end: End, *, now: int, keep: str | None = None
     ) -> Sequence[Revoked]:
         parameters = {"user_id": user_id, "keep": keep, "ended_as": end.value}
-        return _revoked(await self._write(self._statements.end_sessions, parameters)) or []
+        return revoked(await self._write(self._statements.end_sessions, parameters)) or []
 
     async def list_sessions(self, user_id: str, *, now: int) -> Sequence[Session]:
         rows = await self._read(self._statements.list_sessions, {"user_id": user_id, "now": now})
         return [session_of(row) for row in rows]
+
+    # --- challenges and factors
+
+    async def issue_challenge(self, challenge: Challenge, mail: Mail, *, digest: str | None) -> Issued | None:
+        parameters = challenge_parameters(challenge) | mail_parameters(mail) | {"digest": digest}
+        results = await self._write(self._statements.issue_challenge, parameters)
+        if not results[0]:
+            return None
+        _, made, _, [used] = results
+        return Issued(bool(made), Spent(*used[:-1]), used[-1])
+
+    async def load_challenge(self, digest: bytes, kind: Kind) -> LoadedChallenge | None:
+        parameters = {"secret": digest, "kind": kind.value}
+        return _loaded(await self._read(self._statements.load_challenge, parameters))
+
+    async def attempt_challenge(self, digest: bytes, kind: Kind) -> LoadedChallenge | None:
+        parameters = {"secret": digest, "kind": kind.value}
+        return _tried(await self._write(self._statements.attempt_challenge, parameters))
+
+    async def resend_challenge(
+        self, digest: bytes, kind: Kind, code: bytes, mail: Mail, *, ttl: int
+    ) -> LoadedChallenge | None:
+        parameters = {"secret": digest, "kind": kind.value, "code": code, "ttl": ttl} | mail_parameters(mail)
+        return _tried(await self._write(self._statements.resend_challenge, parameters))
+
+    async def redeem_challenge(
+        self, challenge: Challenge, session: Session, *, replaces: str | None
+    ) -> Sequence[Revoked] | None:
+        parameters = session_parameters(session) | {"challenge": challenge.id, "code": challenge.code}
+        script = self._statements.redeem_challenge
+        if replaces is not None:
+            parameters |= {"replaces": replaces, "ended_as": End.REPLACED.value}
+            script = self._statements.replace_by_challenge
+        locked, *rest = await self._write(script, parameters)
+        return [Revoked(sid, at) for sid, at in (rest[2] if replaces is not None else ())] if locked else None
+
+    async def end_challenge(self, digest: bytes) -> bool:
+        [ended] = await self._write(self._statements.end_challenge, {"secret": digest})
+        return bool(ended)
+
+    async def list_factors(self, user_id: str) -> Sequence[Factor]:
+        rows = await self._read(self._statements.list_factors, {"user_id": user_id})
+        return [factor_of(row) for row in rows]
+
+    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
+        parameters = {
+            "id": factor.id,
+            "user_id": factor.user_id,
+            "method": factor.method.value,
+            "created_at": factor.created_at,
+            "keep": keep,
+            "ended_as": End.FACTOR.value,
+        }
+        return _changed(await self._write(self._statements.add_factor, parameters))
+
+    async def remove_factor(
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+    ) -> Sequence[Revoked] | None:
+        parameters = {"id": factor_id, "user_id": user_id, "keep": keep, "ended_as": End.FACTOR.value}
+        return _changed(await self._write(self._statements.remove_factor, parameters))
 
     # --- what was revoked, and what is old
 
@@ -170,7 +248,47 @@ class SqlStore(ABC):
         revoked = {"horizon": now - revoked_for, "limit": batch}
         [sessions] = await self._write(self._statements.sweep_sessions, ended)
         [revocations] = await self._write(self._statements.sweep_revocations, revoked)
-        return len(sessions) + len(revocations)
+        [mail] = await self._write(self._statements.sweep_mail, {"horizon": now, "limit": batch})
+        forgotten = {"horizon": now - REMEMBERED, "limit": batch}
+        [challenges] = await self._write(self._statements.sweep_challenges, forgotten)
+        [budgets] = await self._write(self._statements.sweep_throttle, {"limit": batch})
+        return len(sessions) + len(revocations) + len(mail) + len(challenges) + len(budgets)
+
+    async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
+        parameters = {"name": name, "holder": holder, "span": span}
+        [taken] = await self._write(self._statements.take_lease, parameters)
+        return bool(taken)
+
+    async def take(self, asked: Sequence[tuple[str, Rate]], *, now: int) -> int | None:
+        """As `ports.Limiter`: a store over SQL is one too."""
+        if not asked:
+            return None
+        before, *rest = await self._write(self._statements.take, throttle_parameters(asked))
+        if rest and rest[0]:
+            return None
+        rates = dict(asked)
+        return max(1, *(take(tat, read_at, rates[key]).retry_after for key, tat, read_at in before))
+
+    # --- mail
+
+    async def queue_mail(self, mail: Mail) -> None:
+        await self._write(self._statements.queue_mail, mail_parameters(mail))
+
+    async def lease_mail(self, *, span: int) -> Queued | None:
+        [rows] = await self._write(self._statements.lease_mail, {"span": span})
+        return queued_of(rows[0]) if rows else None
+
+    async def mail_sent(self, mail_id: str) -> None:
+        await self._write(self._statements.mail_sent, {"mail_id": mail_id, "sealed": b""})
+
+    async def mail_failed(self, queued: Queued, error: str, *, wait: int | None) -> bool:
+        parameters = {"mail_id": queued.mail.id, "tries": queued.tries, "error": error, "wait": wait}
+        [written] = await self._write(self._statements.mail_failed, parameters)
+        return bool(written)
+
+    async def list_mail(self, *, before: str | None, limit: int) -> Sequence[Queued]:
+        rows = await self._read(self._statements.list_mail, {"before": before or _LAST, "limit": limit})
+        return [queued_of(row) for row in rows]
 
     async def check(self) -> None:
         rows = await self._read(self._statements.read_version, {})
@@ -185,9 +303,22 @@ def _key(text: str) -> str:
     return text if text.isprintable() else ""
 
 
-def _revoked(results: Sequence[Sequence[Row]]) -> list[Revoked] | None:
-    """Of a script whose condition comes first and whose revocations second: None when the condition did not hold."""
-    condition, *rest = results
-    if not condition:
+def _loaded(rows: Sequence[Row], *, done: bool = False) -> LoadedChallenge | None:
+    """Of the rows of `challenges.load`."""
+    if not rows:
         return None
-    return [Revoked(sid, at) for sid, at in rest[0]] if rest else []
+    [row] = rows
+    challenge, user, used = challenge_of(row), user_of(row[_HOLDER_AT:]), row[_USED_AT:-1]
+    return LoadedChallenge(challenge, user, Spent(*used), row[-1], done)
+
+
+def _tried(results: Sequence[Sequence[Row]]) -> LoadedChallenge | None:
+    """Of a script whose third statement did what was asked, if it was allowed, and whose last one tells."""
+    return _loaded(results[-1], done=bool(results[2])) if results[0] else None
+
+
+def _changed(results: Sequence[Sequence[Row]]) -> list[Revoked] | None:
+    """Of a script whose second statement did what was asked, if it could, and whose fourth revokes."""
+    if not results[0] or not results[1]:
+        return None
+    return [Revoked(sid, at) for sid, at in results[3]]

@@ -1,0 +1,96 @@
+"""How often something may be done: a rate, the limits that have a name, and reading both.
+
+Names and grammar are a contract (docs/guides/limits.md). Whose budget a limit counts, and when it is asked, is the
+business of whoever asks; how a rate is kept is `core.throttle`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from watchword.texts import did_you_mean, items
+
+SECOND = 1_000_000
+MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
+_UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+_RATE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,4})?([smhd])", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` at once, and as many again in each `span` (µs) after that."""
+
+    count: int
+    span: int
+
+    @property
+    def step(self) -> int:
+        """The µs after which one more is free. Rounded down, so that `room` holds `count` of them and no more."""
+        return self.span // self.count
+
+    @property
+    def room(self) -> int:
+        """How far ahead of the clock a budget may be spent."""
+        return self.step * self.count
+
+
+DEFAULTS: Mapping[str, Rate] = MappingProxyType(
+    {
+        "login": Rate(10, MINUTE),  # an address
+        "login_account": Rate(20, HOUR),
+        "login_device": Rate(10, HOUR),  # a known device
+        "login_all": Rate(50, SECOND),  # everybody together
+        "codes": Rate(20, MINUTE),  # an address
+        "forgot": Rate(20, HOUR),  # an address
+        "reset": Rate(10, MINUTE),  # an address
+        "reset_link": Rate(10, HOUR),  # a link that was sent
+        "refresh": Rate(120, MINUTE),  # a session
+    }
+)
+"""Every limit. A feature's own is one more line here, a row in the guide, and a call of `flows.limits.admit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The rates that are in force, by name, in the order of `DEFAULTS`; what is not in here has no limit."""
+
+    rates: tuple[tuple[str, Rate], ...] = tuple(DEFAULTS.items())
+
+    def __bool__(self) -> bool:
+        return bool(self.rates)
+
+    def get(self, name: str) -> Rate | None:
+        if name not in DEFAULTS:
+            raise KeyError(name)  # a misspelt name must not be a limit that is off
+        return dict(self.rates).get(name)
+
+
+def limits(text: str) -> Limits:
+    """`on`, `off`, or what differs from the defaults: `login=20/m, refresh=off, codes=5/15m`. Raises ValueError."""
+    words = items(text)
+    if len(words) == 1 and words[0].lower() in ("on", "off"):
+        return Limits() if words[0].lower() == "on" else Limits(())
+    rates: dict[str, Rate | None] = dict(DEFAULTS)
+    given: set[str] = set()
+    for word in words:
+        name, equals, rate = word.lower().partition("=")
+        if not equals:
+            raise ValueError("expected on, off or a list such as login=10/m,refresh=120/m")
+        if name not in rates:
+            raise ValueError(f"there is no limit {name!r}{did_you_mean(name, rates)}")
+        if name in given:
+            raise ValueError(f"{name} is given twice")
+        given.add(name)
+        rates[name] = None if rate == "off" else _rate(name, rate)
+    return Limits(tuple((name, rate) for name, rate in rates.items() if rate is not None))
+
+
+def _rate(name: str, text: str) -> Rate:
+    match = _RATE.fullmatch(text)
+    span = int(match[2] or 1) * _UNITS[match[3]] if match else 0
+    if match is None or span > DAY:
+        raise ValueError(f"{name}: expected a rate such as 10/m, 5/15m or 20/h, at most a day, or off")
+    return Rate(int(match[1]), span)

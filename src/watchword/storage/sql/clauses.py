@@ -1,0 +1,35 @@
+"""What statements are made of beyond SQLAlchemy's own: the clock that decides, and a limit. No statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, Select, bindparam, literal_column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class Now(FunctionElement[int]):
+    """The instant by the clock that decides about sessions: PostgreSQL's own, so that all hosts share one; on SQLite
+    the host's, which the store registers as the function `ww_now`."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(Now, "sqlite")
+def _now_sqlite(element: Now, compiler: SQLCompiler, **options: Any) -> str:
+    return "ww_now()"
+
+
+@compiles(Now, "postgresql")
+def _now_postgresql(element: Now, compiler: SQLCompiler, **options: Any) -> str:
+    # Not now(), which stands still in a transaction: what waited for a lock would be dated before the wait.
+    return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+
+def limited(query: Select[Any]) -> Select[Any]:
+    """At most `:limit` rows."""
+    # The offset is written out because SQLite's dialect would make a parameter of it.
+    return query.limit(bindparam("limit", type_=BigInteger)).offset(literal_column("0", Integer))

@@ -1,0 +1,258 @@
+"""What a database must do for us: the verbs of a store, and what they hand over.
+
+Each verb is one transaction; `tests/storage/contract.py` defines what they mean and runs on every implementation. The
+other ports are in `ports`. Instants are µs since 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from watchword.core.challenge import Challenge, Kind, Spent
+from watchword.core.factor import Factor
+from watchword.core.mail import Mail, Queued
+from watchword.core.revocation import Revoked, TokensFrom
+from watchword.core.rotation import Lineage
+from watchword.core.session import End, Session
+from watchword.core.user import Status, User
+
+
+class Users(Protocol):
+    """The user half of a store. Logins are canonical already (see core.user). All verbs raise Unavailable when the
+    database does not answer."""
+
+    async def create_user(self, user: User) -> None:
+        """Raises AlreadyExists when the id, email or username is taken."""
+
+    async def load_user(self, user_id: str) -> User | None: ...
+
+    async def find_user(self, login: str) -> User | None:
+        """By email when there is an @ in it, by username otherwise."""
+
+    async def list_users(self, *, after: str | None, limit: int) -> Sequence[User]:
+        """In the order of ids, beginning behind `after`."""
+
+    async def replace_digest(self, user_id: str, *, old: str, new: str) -> bool:
+        """Another digest of the same password; False when it is no longer `old` that is stored."""
+
+    async def change_password(
+        self, user_id: str, digest: str, *, now: int, keep: str | None
+    ) -> Sequence[Revoked] | None:
+        """A new digest, and every session but `keep` ended (End.PASSWORD), and every challenge. None when there is no
+        such user."""
+
+    async def change_own_password(
+        self, user_id: str, digest: str, *, old: str | None, keep: str, mail: Mail
+    ) -> Sequence[Revoked] | None:
+        """As `change_password`, and the mail that tells of it. None, and nothing written, unless the user is active and
+        their digest still is `old`."""
+
+    async def change_status(self, user_id: str, status: Status, *, now: int) -> Sequence[Revoked] | None:
+        """A new status; all sessions (End.DISABLED) and challenges ended unless it is active. None when there is no
+        such user."""
+
+    async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
+        """New roles, and `tokens_from` = now + ROLES_MARGIN, in seconds, or one more than it was: of two changes in a
+        second the later one makes tokens old that were issued in between. None when there is no such user."""
+
+    async def delete_user(self, user_id: str, *, now: int) -> Sequence[Revoked] | None:
+        """The row and its sessions go, their revocations stay. None when there is no such user."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSession:
+    """A session with its user, and the instant at which they were read by the clock that decides about them: the
+    database's on PostgreSQL, the host's elsewhere."""
+
+    session: Session
+    user: User
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationPage:
+    """What was revoked since some instant, and the database's clock when it was read."""
+
+    ended: Sequence[Revoked]
+    tokens_from: Sequence[TokensFrom]
+    now: int
+
+
+class Outbox(Protocol):
+    """The mail half of a store. Instants are by the clock that decides about sessions. All verbs raise Unavailable when
+    the database does not answer."""
+
+    async def queue_mail(self, mail: Mail) -> None:
+        """Make it due at once. What announces a fact is queued by the verb that writes the fact, not by this one."""
+
+    async def lease_mail(self, *, span: int) -> Queued | None:
+        """The message that has been due for longest, counted as one more try and due again in `span`, unless what
+        became of it is reported before. No two callers are given the same one."""
+
+    async def mail_sent(self, mail_id: str) -> None:
+        """It is due no more, and its payload is gone."""
+
+    async def mail_failed(self, queued: Queued, error: str, *, wait: int | None) -> bool:
+        """That this try of it failed: it is due again in `wait`, or no more if that is None. False if another try has
+        been begun since, or it was sent: then nothing is written."""
+
+    async def list_mail(self, *, before: str | None, limit: int) -> Sequence[Queued]:
+        """Newest first, beginning behind the id `before`: waiting, sent and given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Whether a challenge was made; what the user's challenges have used up, and the instant that this was told."""
+
+    done: bool
+    spent: Spent
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedChallenge:
+    """A challenge with its user, what all the user's challenges have used up, and the instant at which they were read
+    by the clock that decides. `done` is whether the verb that read them did what it was asked."""
+
+    challenge: Challenge
+    user: User
+    spent: Spent
+    now: int
+    done: bool = False
+
+
+class Challenges(Protocol):
+    """The part of a store that single-use secrets are kept in. Budgets and instants are by the clock that decides
+    about sessions; each verb asks for them and writes in one transaction, whatever else happens at once. All verbs
+    raise Unavailable when the database does not answer."""
+
+    async def issue_challenge(self, challenge: Challenge, mail: Mail, *, digest: str | None) -> Issued | None:
+        """Insert both, if `challenge.may_begin`. None, and nothing written, unless the user is active and their digest
+        still is `digest`. Its instants are moved as a whole, so that it was created at the instant of the insert."""
+
+    async def load_challenge(self, digest: bytes, kind: Kind) -> LoadedChallenge | None:
+        """By the digest of its secret, whatever has become of it. None when there is none of that kind, or its user is
+        not active."""
+
+    async def attempt_challenge(self, digest: bytes, kind: Kind) -> LoadedChallenge | None:
+        """Count one try, if `challenge.may_try`; one that is over is ended, so that no clock revives it. As it is
+        afterwards."""
+
+    async def resend_challenge(
+        self, digest: bytes, kind: Kind, code: bytes, mail: Mail, *, ttl: int
+    ) -> LoadedChallenge | None:
+        """Put `code` in the place of the old one and queue the mail, if `challenge.may_resend`. As it is afterwards."""
+
+    async def redeem_challenge(
+        self, challenge: Challenge, session: Session, *, replaces: str | None
+    ) -> Sequence[Revoked] | None:
+        """End the challenge, give its last try back and insert the session, as `insert_session` does. None, and nothing
+        written, unless it is open, its code still is `challenge.code` and its user active.
+
+        That the password still is the one that was verified needs no asking: a change of it ends the challenge.
+        """
+
+    async def end_challenge(self, digest: bytes) -> bool:
+        """End an open one; False when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedLink:
+    """The challenge of a link with its user, and the instant at which they were read by the clock that decides."""
+
+    challenge: Challenge
+    user: User
+    now: int
+
+
+class Links(Protocol):
+    """The part of a store that challenges are kept in whose secret was sent as a link. It was sent to one address, and
+    proves nothing once the user has another. All verbs raise Unavailable when the database does not answer."""
+
+    async def issue_link(self, challenge: Challenge, mail: Mail) -> bool:
+        """Insert both, if `challenge.may_link`; its instants are moved as those of `issue_challenge` are. False, and
+        neither is there, unless there is such a user, not disabled, whose address is `mail.to`. Either way it is the
+        same statements and one commit to make durable (SECURITY-TARGET attack 65)."""
+
+    async def load_link(self, digest: bytes, kind: Kind) -> LoadedLink | None:
+        """By the digest of its secret, whatever has become of it. None when there is none of that kind, or its user is
+        disabled."""
+
+    async def redeem_reset(
+        self, challenge: Challenge, email: str, digest: str, mail: Mail
+    ) -> Sequence[Revoked] | None:
+        """A new digest, every session (End.PASSWORD) and every challenge ended, and the mail that tells of it. The
+        address is verified from now on; a user who was unverified is active, with no second step of whoever signed
+        them up (SECURITY-TARGET attack 75). None, and nothing written, unless the challenge is open and the user not
+        disabled and at `email`."""
+
+
+class Factors(Protocol):
+    """The part of a store that tells whose sign-in takes a second step. All verbs raise Unavailable when the database
+    does not answer."""
+
+    async def list_factors(self, user_id: str) -> Sequence[Factor]:
+        """In the order of ids."""
+
+    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
+        """Insert, and end every session but `keep` (End.FACTOR). None when the user has one of this method, or there is
+        no such user."""
+
+    async def remove_factor(
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+    ) -> Sequence[Revoked] | None:
+        """Delete, and end every session but `keep` (End.FACTOR). None when the user has no such factor."""
+
+
+class Store(Users, Outbox, Challenges, Links, Factors, Protocol):
+    """Sessions, revocations and leases. All verbs raise Unavailable when the database does not answer."""
+
+    async def insert_session(
+        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
+    ) -> Sequence[Revoked] | None:
+        """Insert if the user is active and digest and second step still are as given, else None (nothing written).
+
+        `replaces` is a session of the same browser, ended as End.REPLACED in the same transaction if it is live.
+        """
+
+    async def load_session(self, sid: str) -> LoadedSession | None: ...
+
+    async def swap_session(self, before: Session, after: Session) -> bool:
+        """Write `after`'s lineage, auth_time, amr, idle_until, last_used_at, ip and user_agent over `before`.
+
+        One guarded statement: only if parent, newest and crossed are still `before`'s, the session is not ended and
+        its user active; False otherwise.
+        """
+
+    async def record_crossing(self, sid: str, lineage: Lineage) -> None:
+        """Write crossings and crossed, unless the row's `crossed` is as far already."""
+
+    async def end_session(
+        self, sid: str, end: End, *, now: int, user_id: str | None = None
+    ) -> Revoked | None:
+        """End one session, of `user_id` if given. None when it does not exist, is not theirs or has ended before."""
+
+    async def end_sessions(
+        self, user_id: str, end: End, *, now: int, keep: str | None = None
+    ) -> Sequence[Revoked]:
+        """End all of a user's sessions but `keep`."""
+
+    async def list_sessions(self, user_id: str, *, now: int) -> Sequence[Session]:
+        """Those neither ended nor expired, newest first."""
+
+    async def read_revocations(self, *, since: int) -> RevocationPage:
+        """What was written at `since` or later by the database's clock."""
+
+    async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
+        """Delete at most `batch` sessions that expired or ended `ended_for` µs ago or earlier, at most `batch`
+        revocations that are `revoked_for` old and at most `batch` messages that have expired and at most
+        `batch` challenges that expired `challenge.REMEMBERED` µs ago; returns how many rows went."""
+
+    async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
+        """Whether `holder` may do what `name` stands for, alone among all processes, for `span` from now on. Who holds
+        a lease may take it again."""
+
+    async def check(self) -> None:
+        """One cheap round trip. Raises StaleSchemaError when the tables are missing or older than this version."""

@@ -1,0 +1,82 @@
+"""The token of a known device: for its user alone, for half a year, in one spelling."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from watchword.core.keys import KeyRing
+from watchword.core.known_device import LIFE_SECONDS, NONCE, KnownDevices
+from watchword.core.user import Status, User
+
+NOW = 1_800_000_000_000_000
+OLD, NEW = b"kX3vQz8LmN1pR6tYw0aBcDeFgHiJk-old", b"Zq9uYtReWqAsDfGhJkLmNbVcXz012-new"
+DEVICES = KnownDevices(KeyRing([OLD]))
+ADA = User(
+    id="ada",
+    email="ada@example.com",
+    email_verified=True,
+    username=None,
+    digest="$argon2id$of-today",
+    status=Status.ACTIVE,
+    roles=(),
+    tokens_from=0,
+    created_at=0,
+)
+TOKEN = DEVICES.mint(ADA, bytes(NONCE), NOW)
+
+
+def known(token: str = TOKEN, user: User = ADA, *, after: int = 0, by: KnownDevices = DEVICES) -> bool:
+    return by.genuine(token, user, NOW + after * 1_000_000)
+
+
+def test_it_is_known_to_its_user_and_to_nobody_else() -> None:
+    """Attack 66: a device of one's own is none of somebody else's."""
+    assert known()
+    assert not known(user=replace(ADA, id="eve"))
+
+
+def test_a_new_password_makes_every_device_a_stranger() -> None:
+    """Attack 66: who was signed in before it was set has no budget of their own to guess it with."""
+    assert not known(user=replace(ADA, digest="$argon2id$of-tomorrow"))
+    assert not known(user=replace(ADA, digest=None))
+
+
+def test_it_is_known_for_half_a_year() -> None:
+    assert known(after=LIFE_SECONDS - 1)
+    assert not known(after=LIFE_SECONDS)
+    assert known(after=-60)
+    assert not known(after=-61)
+
+
+def test_another_secret_knows_it_while_the_old_one_is_in_the_ring() -> None:
+    assert known(by=KnownDevices(KeyRing([NEW, OLD])))
+    assert not known(by=KnownDevices(KeyRing([NEW])))
+
+
+def test_no_other_character_anywhere_opens() -> None:
+    """One token is one budget: each spelling of it would be another."""
+    for place, character in enumerate(TOKEN):
+        for other in {"A", "B", "_"} - {character}:
+            assert not known(TOKEN[:place] + other + TOKEN[place + 1 :]), place
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "A",
+        TOKEN + "=",
+        TOKEN + "==",
+        TOKEN + "A",
+        TOKEN[:-1],
+        " " + TOKEN,
+        TOKEN + "\n",
+        "é" * 40,
+        "\ud800",
+    ],
+    ids=repr,
+)
+def test_what_is_no_token_is_refused_without_a_word(token: str) -> None:
+    assert not known(token)

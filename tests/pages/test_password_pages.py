@@ -1,0 +1,52 @@
+"""The pages for a forgotten password as they are served; what they do is told in tests/scenarios."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.http.asgi import call
+from tests.http.devices import MODES, house
+
+PAGES = ["/auth/forgot", "/auth/reset"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_script_and_style_of_the_pages_has_the_nonce_of_its_policy(path: str, mode: str) -> None:
+    """ASVS 3.4.3, 14.2.1: nothing else runs, nothing is stored, and nobody is told where a visitor comes from."""
+    home = await house(mode=mode)
+    answer = await call(home.app, "GET", path)
+    assert answer.status == 200
+    policy, text = answer.get("content-security-policy"), answer.body.decode()
+    assert policy is not None
+    [nonce] = set(re.findall("nonce-([^']+)'", policy))
+    assert len(re.findall(r"<(?:script|style)\b", text)) == text.count(f'nonce="{nonce}"') == 2
+    assert not re.search(r"\s(?:style|on\w+)=", text)
+    assert answer.get("referrer-policy") == "no-referrer"
+    assert answer.get("cache-control") == "no-store"
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_says_nothing_of_what_was_asked_for_with_it(path: str) -> None:
+    """Attacks 77, 88: a token put into the query, or anything else there, is not looked at."""
+    home = await house()
+    plain, with_query = [
+        re.sub(r'nonce="[^"]+"', "", (await call(home.app, "GET", path + query)).body.decode())
+        for query in ("", "?token=wwc_x&next=//evil.example&email=a%40b.example")
+    ]
+    assert plain == with_query
+
+
+async def test_the_sign_in_page_leads_to_them() -> None:
+    """DESIGN §4.8: where there is a form to fail at."""
+    home = await house()
+    assert 'href="/auth/forgot"' in (await call(home.app, "GET", "/auth/")).body.decode()
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_without_pages_there_are_none(path: str) -> None:
+    """DESIGN §6: the app serves its own."""
+    home = await house(pages="off")
+    assert (await call(home.app, "GET", path)).status == 404

@@ -1,0 +1,89 @@
+"""Two processes over one database: what one store counts, the other has counted."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.storage.contract_links import redeem, sent
+from tests.storage.samples import issued, new_session, stored_user
+from watchword.core.challenge import TRIES, TRIES_A_DAY, Codes, Kind
+from watchword.core.keys import KeyRing
+from watchword.drivers.clock import SystemClock
+from watchword.ports import Store
+from watchword.storage.sql import open_store
+
+RIGHT, WRONG = "012345", "543210"
+CODES = Codes(KeyRing([secrets.token_bytes(48)]))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def stores(request: pytest.FixtureRequest, sqlite_file: Path) -> AsyncIterator[tuple[Store, Store]]:
+    url = f"sqlite:///{sqlite_file}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres")
+    pair = open_store(url, SystemClock()), open_store(url, SystemClock())
+    yield pair
+    for store in pair:
+        await store.close()
+
+
+async def begun(store: Store) -> tuple[bytes, str]:
+    """A login that waits for the code `RIGHT`: the digest of its secret, and whose it is."""
+    user = await stored_user(store)
+    identity = secrets.token_hex(8)
+    code = CODES.digest(RIGHT, challenge_id=identity)
+    challenge = await issued(store, user, id=identity, code=code)
+    return challenge.digest, user.id
+
+
+async def guess(store: Store, digest: bytes, code: str) -> str:
+    """As a request does it: count, compare, redeem."""
+    found = await store.attempt_challenge(digest, Kind.LOGIN)
+    assert found is not None
+    if not found.done:
+        return "not compared"
+    if not CODES.right(code, found.challenge):
+        return "wrong"
+    opened = await store.redeem_challenge(found.challenge, new_session(found.user), replaces=None)
+    return "too late" if opened is None else "session"
+
+
+async def test_of_fifty_wrong_guesses_at_once_five_are_compared(stores: tuple[Store, Store]) -> None:
+    """Attack 52; ASVS 6.6.3."""
+    digest, _ = await begun(stores[0])
+    outcomes = await asyncio.gather(*(guess(stores[n % 2], digest, WRONG) for n in range(50)))
+    assert (outcomes.count("wrong"), outcomes.count("not compared")) == (TRIES, 45)
+
+
+async def test_of_fifty_right_guesses_at_once_one_has_a_session(stores: tuple[Store, Store]) -> None:
+    """Attack 53."""
+    for _ in range(5):
+        digest, user_id = await begun(stores[0])
+        outcomes = await asyncio.gather(*(guess(stores[n % 2], digest, RIGHT) for n in range(50)))
+        assert outcomes.count("session") == 1
+        assert outcomes.count("wrong") == 0
+        assert len(await stores[1].list_sessions(user_id, now=0)) == 1
+
+
+async def test_guesses_about_different_challenges_share_the_day(stores: tuple[Store, Store]) -> None:
+    """Attack 51: two transactions that count at once read one another's count."""
+    user = await stored_user(stores[0])
+    digests = [(await issued(stores[0], user)).digest for _ in range(8)]
+    guesses = [guess(stores[n % 2], digests[n % 8], WRONG) for n in range(40)]
+    outcomes = await asyncio.gather(*guesses)
+    assert outcomes.count("wrong") == TRIES_A_DAY
+
+
+async def test_of_fifty_uses_of_a_reset_link_at_once_one_counts(stores: tuple[Store, Store]) -> None:
+    """Attack 77: two processes; the password of the one who was told so is the one that holds."""
+    user = await stored_user(stores[0])
+    link = await sent(stores[0], user)
+    asked = [redeem(stores[n % 2], link, user, f"new {n}") for n in range(50)]
+    outcomes = await asyncio.gather(*asked)
+    [winner] = [n for n, ended in enumerate(outcomes) if ended is not None]
+    row = await stores[1].load_user(user.id)
+    assert row is not None
+    assert row.digest == f"new {winner}"
