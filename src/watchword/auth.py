@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,22 +22,29 @@ from watchword.core.revocation import Revocations
 from watchword.core.session import Lifetimes, Principal
 from watchword.core.session_token import SessionTokens
 from watchword.core.throttle import LimitKeys
-from watchword.core.user import User
 from watchword.drivers.clock import SystemClock
-from watchword.drivers.feed import DataVersionHints, Feed, Hints, NoHints
+from watchword.drivers.feed import Feed
 from watchword.drivers.hasher import Argon2Hasher
-from watchword.drivers.letters import TemplateLetters
 from watchword.drivers.sender import Bell, Sender
 from watchword.drivers.sweeper import sweep_hourly
 from watchword.errors import SettingsError, Unavailable
-from watchword.events import Event
 from watchword.flows.live import demand, load_live
 from watchword.http.cors import CrossOrigin
 from watchword.http.gate import Gate, always
 from watchword.http.guard import SCOPE_KEY, Guard
 from watchword.http.problem import ASGIApp
 from watchword.http.site import Site
-from watchword.ports import Claims, Clock, EventSink, Hasher, Letters, Limiter, Mailer, Store, World
+from watchword.parts import (
+    Events,
+    hints_of,
+    letters_of,
+    limiter_of,
+    mailer_of,
+    micros,
+    open_store,
+    with_fields,
+)
+from watchword.ports import Claims, Clock, EventSink, Hasher, Limiter, Mailer, Store, World
 from watchword.settings import Settings, check_production
 from watchword.storage.memory_limiter import MemoryLimiter
 
@@ -52,7 +59,6 @@ SKEW = timedelta(seconds=60)
 """How far the clocks of our machines may be apart without a revocation being forgotten too early."""
 
 log = logging.getLogger("watchword")
-event_log = logging.getLogger("watchword.events")
 
 
 class Watchword:
@@ -81,9 +87,9 @@ class Watchword:
         if not settings.secret:
             raise SettingsError("WATCHWORD_SECRET is missing: `watchword secret` makes one")
         clock = clock or SystemClock()
-        store = store or _open(settings, clock)
+        store = store or open_store(settings, clock)
         ring = KeyRing([secret.encode() for secret in settings.secret])
-        revocations = Revocations(keep=_micros(settings.access_ttl + timedelta(seconds=LEEWAY) + SKEW))
+        revocations = Revocations(keep=micros(settings.access_ttl + timedelta(seconds=LEEWAY) + SKEW))
         access_tokens = AccessTokens(
             ring,
             algorithm=settings.algorithm,
@@ -92,7 +98,7 @@ class Watchword:
             rsa_pem=settings.rsa_key.encode() or None,
         )
         self.settings = settings
-        self.mailer = mailer or _mailer(settings)
+        self.mailer = mailer or mailer_of(settings)
         self._bell = Bell()
         self.world = World(
             store=store,
@@ -104,26 +110,26 @@ class Watchword:
             verifier=Verifier(access_tokens, revocations),
             revocations=revocations,
             lives=Lifetimes(
-                access=_micros(settings.access_ttl),
-                idle=_micros(settings.refresh_ttl),
-                whole=_micros(settings.session_max),
-                window=_micros(settings.rotation_window),
-                code=_micros(settings.code_ttl),
+                access=micros(settings.access_ttl),
+                idle=micros(settings.refresh_ttl),
+                whole=micros(settings.session_max),
+                window=micros(settings.rotation_window),
+                code=micros(settings.code_ttl),
             ),
             modes=settings.mode,
             url=settings.url,
             codes=Codes(ring),
             two_factor=settings.two_factor,
-            emit=_Events(on_event),
+            emit=Events(on_event),
             seals=Seals(ring),
-            letters=_letters(settings, mail_templates),
+            letters=letters_of(settings, mail_templates),
             limits=settings.limits,
             limit_keys=LimitKeys(ring),
-            limiter=limiter or _limiter(settings, store),
+            limiter=limiter or limiter_of(settings, store),
             near_limiter=MemoryLimiter(),
             devices=KnownDevices(ring),
             mail_queued=self._bell.ring,
-            claims=_with_fields(settings.access_claims, claims),
+            claims=with_fields(settings.access_claims, claims),
         )
         csrf_tokens = CsrfTokens(ring, seconds=settings.refresh_ttl // timedelta(seconds=1))
         self.site = Site.build(settings, self.world, csrf_tokens)
@@ -241,7 +247,7 @@ class Watchword:
             log.warning("rotation_window is 0: two tabs that refresh at once are signed out")
         elif self.settings.rotation_window < timedelta(seconds=5):
             log.warning("rotation_window is under 5s: slow networks may sign people out")
-        feed = Feed(self.world, _hints(self.world.store))
+        feed = Feed(self.world, hints_of(self.world.store))
         sender = None if self.mailer is None else Sender(self.world, self.mailer, self._bell)
         loops: list[asyncio.Task[None]] = []
         try:
@@ -276,72 +282,3 @@ class Watchword:
             close = getattr(part, "close", None)
             if close is not None and (waiting := close()) is not None:
                 await waiting
-
-
-class _Events:
-    """Logs every event, then hands it to the app's own sink; a sink that fails is logged and does no harm."""
-
-    def __init__(self, sink: EventSink | None) -> None:
-        self._sink = sink
-
-    def __call__(self, event: Event) -> None:
-        event_log.info("%s", event.name, extra={"event": event})
-        if self._sink is not None:
-            try:
-                self._sink(event)
-            except Exception:
-                log.exception("on_event failed for %s", event.name)
-
-
-def _with_fields(names: Sequence[str], claims: Claims | None) -> Claims | None:
-    """The app's own claims, and the fields of a user that the settings name."""
-    if not names:
-        return claims
-
-    def all_of(user: User) -> Mapping[str, Any]:
-        return {name: getattr(user, name) for name in names} | dict(claims(user) if claims else {})
-
-    return all_of
-
-
-def _open(settings: Settings, clock: Clock) -> Store:
-    if settings.database_url.startswith("memory:"):
-        from watchword.storage.memory import MemoryStore
-
-        return MemoryStore(clock)
-    from watchword.storage.sql import open_store
-
-    return open_store(settings.database_url, clock, synchronous=settings.synchronous)
-
-
-def _limiter(settings: Settings, store: Store) -> Limiter:
-    """Redis if there is one, else what all processes share anyway: the database. A store that is none is this
-    process's own."""
-    if settings.redis_url:
-        from watchword.storage.redis import RedisLimiter
-
-        return RedisLimiter(settings.redis_url)
-    return store if isinstance(store, Limiter) else MemoryLimiter()
-
-
-def _hints(store: Store) -> Hints:
-    data_version = getattr(store, "data_version", None)
-    return NoHints() if data_version is None else DataVersionHints(data_version)
-
-
-def _letters(settings: Settings, own: Path | None) -> Letters:
-    """The app's templates first, then each feature's, which stand in its folder."""
-    features = sorted(Path(__file__).parent.glob("features/*/mail"))
-    return TemplateLetters(settings, [*([own] if own else []), *features])
-
-
-def _mailer(settings: Settings) -> Mailer | None:
-    if not settings.smtp_url:
-        return None
-    from watchword.drivers.mailer import SmtpMailer
-
-    return SmtpMailer(settings)
-
-
-def _micros(span: timedelta) -> int:
-    return span // timedelta(microseconds=1)

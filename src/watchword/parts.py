@@ -1,0 +1,93 @@
+"""Which implementation each port gets, from the settings; `auth` puts them together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from watchword.core.user import User
+from watchword.drivers.feed import DataVersionHints, Hints, NoHints
+from watchword.drivers.letters import TemplateLetters
+from watchword.events import Event
+from watchword.ports import Claims, Clock, EventSink, Letters, Limiter, Mailer, Store
+from watchword.settings import Settings
+from watchword.storage.memory_limiter import MemoryLimiter
+
+log = logging.getLogger("watchword")
+event_log = logging.getLogger("watchword.events")
+
+
+class Events:
+    """Logs every event, then hands it to the app's own sink; a sink that fails is logged and does no harm."""
+
+    def __init__(self, sink: EventSink | None) -> None:
+        self._sink = sink
+
+    def __call__(self, event: Event) -> None:
+        event_log.info("%s", event.name, extra={"event": event})
+        if self._sink is not None:
+            try:
+                self._sink(event)
+            except Exception:
+                log.exception("on_event failed for %s", event.name)
+
+
+def with_fields(names: Sequence[str], claims: Claims | None) -> Claims | None:
+    """The app's own claims, and the fields of a user that the settings name."""
+    if not names:
+        return claims
+
+    def all_of(user: User) -> Mapping[str, Any]:
+        return {name: getattr(user, name) for name in names} | dict(claims(user) if claims else {})
+
+    return all_of
+
+
+def open_store(settings: Settings, clock: Clock) -> Store:
+    """A database or, for `memory:`, this process's own. Raises SettingsError."""
+    if settings.database_url.startswith("memory:"):
+        from watchword.storage.memory import MemoryStore
+
+        return MemoryStore(clock)
+    from watchword.storage.sql import open_store as open_sql_store
+
+    return open_sql_store(settings.database_url, clock, synchronous=settings.synchronous)
+
+
+def limiter_of(settings: Settings, store: Store) -> Limiter:
+    """Redis if there is one, else what all processes share anyway: the database. A store that is none is this
+    process's own."""
+    if settings.redis_url:
+        from watchword.storage.redis import RedisLimiter
+
+        return RedisLimiter(settings.redis_url)
+    return store if isinstance(store, Limiter) else MemoryLimiter()
+
+
+def hints_of(store: Store) -> Hints:
+    """What tells the feed early that something was revoked, if the store has such a thing."""
+    data_version = getattr(store, "data_version", None)
+    return NoHints() if data_version is None else DataVersionHints(data_version)
+
+
+def letters_of(settings: Settings, own: Path | None) -> Letters:
+    """The app's templates first, then each feature's, which stand in its folder."""
+    features = sorted(Path(__file__).parent.glob("features/*/mail"))
+    return TemplateLetters(settings, [*([own] if own else []), *features])
+
+
+def mailer_of(settings: Settings) -> Mailer | None:
+    """None without `smtp_url`: mail waits then."""
+    if not settings.smtp_url:
+        return None
+    from watchword.drivers.mailer import SmtpMailer
+
+    return SmtpMailer(settings)
+
+
+def micros(span: timedelta) -> int:
+    """A span in µs."""
+    return span // timedelta(microseconds=1)
