@@ -419,9 +419,9 @@ async def test_a_server_that_drips_is_left_when_the_whole_takes_too_long() -> No
 async def test_whoever_is_interrupted_leaves_no_connection_half_used() -> None:
     post = Post({"DATA": [30.0]})
     with smtp_server(post) as address:
-        by = mailer(f"smtp://{address}")
+        by = SmtpMailer(Settings.parse({"url": "https://app.example.com", "smtp_url": f"smtp://{address}"}))
         task = asyncio.create_task(by.send(letter()))
-        await asyncio.sleep(BRIEF / 4)
+        await asyncio.to_thread(post.until, 1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
