@@ -60,9 +60,10 @@ class Kind(StrEnum):
 
     LOGIN = "login"
     RESET = "reset"
+    VERIFY = "verify"
 
 
-LINKS = (Kind.RESET,)
+LINKS = (Kind.RESET, Kind.VERIFY)
 """The kinds whose secret is sent as a link."""
 
 
@@ -80,7 +81,7 @@ class Challenge:
     user_id: str
     digest: bytes = field(repr=False)
     code: bytes = field(repr=False)
-    payload: Mapping[str, Any]
+    payload: Mapping[str, Any] = field(repr=False)
     created_at: int
     sent_at: int
     expires_at: int

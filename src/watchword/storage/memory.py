@@ -18,10 +18,10 @@ from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
 from watchword.ports import Clock, LoadedSession, RevocationPage
-from watchword.storage.memory_challenges import MemoryChallenges
+from watchword.storage.memory_registrations import MemoryRegistrations
 
 
-class MemoryStore(MemoryChallenges):
+class MemoryStore(MemoryRegistrations):
     """Implements `ports.Store`."""
 
     def __init__(self, clock: Clock) -> None:
@@ -103,8 +103,11 @@ class MemoryStore(MemoryChallenges):
         del self._users[user_id]
         self._sessions = {sid: row for sid, row in self._sessions.items() if row.user_id != user_id}
         self._challenges = {key: row for key, row in self._challenges.items() if row.user_id != user_id}
-        self._factors = {key: row for key, row in self._factors.items() if row.user_id != user_id}
+        self._drop_factors(user_id)
         return ended
+
+    def _drop_factors(self, user_id: str) -> None:
+        self._factors = {key: row for key, row in self._factors.items() if row.user_id != user_id}
 
     async def insert_session(
         self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
@@ -137,7 +140,7 @@ class MemoryStore(MemoryChallenges):
         if user.status is Status.DISABLED or user.email != email:
             return None
         if user.status is Status.UNVERIFIED:
-            self._factors = {key: one for key, one in self._factors.items() if one.user_id != user.id}
+            self._drop_factors(user.id)
             user = replace(user, status=Status.ACTIVE, two_factor=False)
         self._users[user.id] = replace(user, email_verified=True)
         self._queue(mail)
@@ -220,7 +223,8 @@ class MemoryStore(MemoryChallenges):
             del self._revoked[sid]
         for key in expired:
             del self._outbox[key]
-        return len(sessions) + len(revoked) + len(expired) + self._sweep_challenges(now, batch)
+        users = await self._sweep_unverified(now, batch)
+        return len(sessions) + len(revoked) + len(expired) + users + self._sweep_challenges(now, batch)
 
     async def list_factors(self, user_id: str) -> Sequence[Factor]:
         return [self._factors[key] for key in sorted(self._factors) if self._factors[key].user_id == user_id]
