@@ -169,6 +169,7 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     ),
     "watchword.flows.live.demand": lambda lab: live.demand(lab.world, principal(lab), fresh=60, live=True),
     "watchword.flows.live.load_live": lambda lab: live.load_live(lab.world, principal(lab)),
+    "watchword.flows.live.still_live": lambda lab: live.still_live(lab.world, loaded(lab)),
     "watchword.flows.outbox.send_next": lambda lab: sending(lab),
     "watchword.flows.refresh.reauthenticate": lambda lab: refresh.reauthenticate(
         lab.world, loaded(lab), method="otp", client=HOME

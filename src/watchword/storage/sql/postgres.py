@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from watchword.errors import SettingsError, StaleSchemaError, Unavailable
+from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, Unavailable
 from watchword.storage.sql.rows import Parameters, Row
 from watchword.storage.sql.statements import Script, compose
 from watchword.storage.sql.urls import parse
@@ -149,11 +149,13 @@ async def _transaction(connection: Connection, script: Script, parameters: Param
 @contextmanager
 def _translated() -> Iterator[None]:
     """Whatever says more about the database than about the statement is "not now"; its cause goes to the log, not to
-    a client."""
+    a client. What a unique index refuses has become somebody's since a condition was read."""
     try:
         yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise StaleSchemaError(STALE) from error
+    except psycopg.errors.UniqueViolation as error:
+        raise AlreadyExists from error
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, TimeoutError) as error:
         raise Unavailable(retry_after=1) from error
 
