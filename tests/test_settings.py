@@ -31,6 +31,7 @@ from watchword.settings import (
     RefreshFormat,
     SameSite,
     Settings,
+    Signup,
     Synchronous,
     TwoFactor,
     check_production,
@@ -101,6 +102,7 @@ def test_without_any_setting_the_defaults_of_the_design_hold() -> None:
         "access_token",
         (),
     )
+    assert default.signup is Signup.OPEN
     assert (default.prefix, default.synchronous) == ("/auth", Synchronous.FULL)
     assert (default.hash_threads, default.pages) == (0, True)
     assert (default.redis_url, default.limits) == ("", Limits())
@@ -111,6 +113,7 @@ LOOSER = Limits(
         ("login", Rate(20, 60_000_000)),
         *((name, rate) for name, rate in DEFAULTS.items() if name.startswith("login_")),
         ("codes", Rate(5, 900_000_000)),
+        *((name, rate) for name, rate in DEFAULTS.items() if name.startswith(("register", "verify"))),
         *((name, DEFAULTS[name]) for name in ("forgot", "reset", "reset_link")),
     )
 )
@@ -151,6 +154,7 @@ PARSED: list[tuple[str, str, object]] = [
     ("rotation_window", "1.5s", timedelta(seconds=1.5)),
     ("rotation_window", " 10 m ", 10 * MINUTE),
     *(("two_factor", word.value, word) for word in TwoFactor),
+    *(("signup", word.value, word) for word in Signup),
     ("code_ttl", "1m", MINUTE),
     ("code_ttl", "600", 10 * MINUTE),
     ("trusted_origins", "", ()),
@@ -253,6 +257,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("refresh_ttl", "14m", "access_ttl, refresh_ttl and session_max: none may be longer than the next"),
     ("session_max", "3651d", "session_max: at most 3650d"),
     ("rotation_window", "601", "rotation_window: at most 10m"),
+    ("signup", "off", "signup is 'off': expected one of open, closed"),
     ("two_factor", "on", "two_factor is 'on': expected one of off, optional, required"),
     ("code_ttl", "10m1s", "code_ttl"),
     ("code_ttl", "601", "code_ttl: 1m to 10m"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from watchword.core.password import acceptable
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
-from watchword.features.password.rules import acceptable
 from watchword.flows import users as flows
 from watchword.flows.end import end_all, end_one
 from watchword.ports import World

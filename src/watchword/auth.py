@@ -151,12 +151,14 @@ class Watchword:
         if self._app is None:
             from watchword import __version__
             from watchword.features.email_code import routes as email_code
+            from watchword.features.email_verification import routes as email_verification
             from watchword.features.password import routes as password
+            from watchword.features.registration import routes as registration
             from watchword.features.service import routes as service
             from watchword.features.sessions import routes as sessions
             from watchword.routing.app import build
 
-            features = [sessions, password, email_code, service]
+            features = [sessions, password, email_code, registration, email_verification, service]
             if self.settings.pages:
                 from watchword.pages import routes as pages
 

@@ -111,6 +111,13 @@ class TwoFactor(StrEnum):
     REQUIRED = "required"
 
 
+class Signup(StrEnum):
+    """Whether anybody may make an account of their own."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 class Synchronous(StrEnum):
     """SQLite's durability: `full` survives a power cut, `normal` may lose the last moments."""
 

@@ -179,6 +179,10 @@ class CsrfRejected(Problem):
     code, status, title = "csrf_rejected", 403, "The request does not come from a page that is trusted."
 
 
+class SignupClosed(Problem):
+    code, status, title = "signup_closed", 403, "Nobody can sign up here."
+
+
 class Forbidden(Problem):
     code, status, title = "forbidden", 403, "You may not do this."
 

@@ -31,6 +31,8 @@ from watchword.stores import LoadedChallenge as LoadedChallenge
 from watchword.stores import LoadedLink as LoadedLink
 from watchword.stores import LoadedSession as LoadedSession
 from watchword.stores import Outbox as Outbox
+from watchword.stores import Registered as Registered
+from watchword.stores import Registrations as Registrations
 from watchword.stores import RevocationPage as RevocationPage
 from watchword.stores import Store as Store
 from watchword.stores import Users as Users

@@ -44,6 +44,11 @@ DEFAULTS: Mapping[str, Rate] = MappingProxyType(
         "login_device": Rate(10, HOUR),  # a known device
         "login_all": Rate(50, SECOND),  # everybody together
         "codes": Rate(20, MINUTE),  # an address
+        "register_try": Rate(20, HOUR),  # an address
+        "register": Rate(5, HOUR),  # an address
+        "verify": Rate(10, MINUTE),  # an address
+        "verify_link": Rate(10, HOUR),  # a link that was sent
+        "verify_resend": Rate(20, HOUR),  # an address
         "forgot": Rate(20, HOUR),  # an address
         "reset": Rate(10, MINUTE),  # an address
         "reset_link": Rate(10, HOUR),  # a link that was sent

@@ -26,6 +26,7 @@ from watchword.choices import FieldCase as FieldCase
 from watchword.choices import Mode as Mode
 from watchword.choices import RefreshFormat as RefreshFormat
 from watchword.choices import SameSite as SameSite
+from watchword.choices import Signup as Signup
 from watchword.choices import Synchronous as Synchronous
 from watchword.choices import TwoFactor as TwoFactor
 from watchword.errors import SettingsError
@@ -89,6 +90,7 @@ class Settings:
     rotation_window: timedelta = _setting(duration, default=timedelta(seconds=20))
     two_factor: TwoFactor = _setting(choice(TwoFactor), default=TwoFactor.OFF)
     code_ttl: timedelta = _setting(duration, default=timedelta(minutes=10))
+    signup: Signup = _setting(choice(Signup), default=Signup.OPEN)
     trusted_origins: tuple[str, ...] = _setting(items, default=())
     trusted_proxies: tuple[str, ...] = _setting(items, default=())
     cors: Cors = _setting(choice(Cors), default=Cors.OWN)

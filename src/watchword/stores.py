@@ -185,6 +185,37 @@ class Links(Protocol):
         disabled and at `email`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Whose address it is that somebody signed up with; whether that user is new; whether anything was sent there."""
+
+    user_id: str
+    created: bool
+    sent: bool
+
+
+class Registrations(Protocol):
+    """The part of a store that people sign up by. All verbs raise Unavailable when the database does not answer."""
+
+    async def register(self, user: User, challenge: Challenge, mail: Mail, taken: Mail) -> Registered | None:
+        """Insert `user` unless somebody has the address, and for whoever has it then: `challenge` and `mail` if they
+        are unverified; else `taken`, and an ended challenge with nothing in it, by which such mails are counted. No
+        challenge and no mail once `challenge.may_link` says so. Its instants are moved as those of `issue_challenge`
+        are; an unverified user keeps the digest of the first time. Whatever is written, it is the same statements and
+        one commit to make durable. None, and nothing written that matters, when the address became free meanwhile."""
+
+    async def recent_links(self, user_id: str, kind: Kind) -> Sequence[Challenge]:
+        """Those of a user, whatever has become of them, newest first; `registration.REMEMBERED` at most."""
+
+    async def redeem_registration(
+        self, challenge: Challenge, email: str, digest: str, username: str | None
+    ) -> Sequence[Revoked] | None:
+        """The user becomes active, verified and without a second step, with this digest and, unless it is None, this
+        name; every session (End.PASSWORD) and every challenge ended. None, and nothing written, unless the challenge
+        is open and the user unverified and at `email`. Raises AlreadyExists, and writes nothing, when somebody else has
+        the name."""
+
+
 class Factors(Protocol):
     """The part of a store that tells whose sign-in takes a second step. All verbs raise Unavailable when the database
     does not answer."""
@@ -203,7 +234,7 @@ class Factors(Protocol):
         ended."""
 
 
-class Store(Users, Outbox, Challenges, Links, Factors, Own, Protocol):
+class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Protocol):
     """Sessions, revocations and leases. All verbs raise Unavailable when the database does not answer."""
 
     async def insert_session(
@@ -245,7 +276,8 @@ class Store(Users, Outbox, Challenges, Links, Factors, Own, Protocol):
     async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
         """Delete at most `batch` sessions that expired or ended `ended_for` µs ago or earlier, at most `batch`
         revocations that are `revoked_for` old and at most `batch` messages that have expired and at most
-        `batch` challenges that expired `challenge.REMEMBERED` µs ago; returns how many rows went."""
+        `batch` challenges that expired `challenge.REMEMBERED` µs ago, and at most `batch` unverified users whose last
+        link for that expired `registration.KEPT` µs ago, with all their links; returns how many rows went."""
 
     async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
         """Whether `holder` may do what `name` stands for, alone among all processes, for `span` from now on. Who holds

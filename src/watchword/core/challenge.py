@@ -61,11 +61,12 @@ class Kind(StrEnum):
 
     LOGIN = "login"
     RESET = "reset"
+    VERIFY = "verify"
     REAUTHENTICATE = "reauthenticate"
     ADDRESS = "address"
 
 
-LINKS = (Kind.RESET, Kind.ADDRESS)
+LINKS = (Kind.RESET, Kind.VERIFY, Kind.ADDRESS)
 """The kinds whose secret is sent as a link."""
 PROOF = "otp"
 """How a code is called in `amr` (RFC 8176)."""
@@ -85,7 +86,7 @@ class Challenge:
     user_id: str
     digest: bytes = field(repr=False)
     code: bytes = field(repr=False)
-    payload: Mapping[str, Any]
+    payload: Mapping[str, Any] = field(repr=False)
     created_at: int
     sent_at: int
     expires_at: int

@@ -1,6 +1,6 @@
 """The user record and what its fields may hold: canonical logins, statuses, role names.
 
-Pure: text in, text or a `FieldError` out. Nothing about passwords (features/password/rules) or storage.
+Pure: text in, text or a `FieldError` out. Nothing about passwords (core/password) or storage.
 Sources: ASVS 5.0 1.1.1, 8.2.3; RFC 5321 §4.5.3 for lengths.
 """
 

@@ -1,4 +1,5 @@
-"""GET /, /forgot and /reset below the prefix: signing in, asking for a link and what it leads to.
+"""GET /, /sign-up, /verify, /forgot and /reset below the prefix: signing in and up, asking for links and what they lead
+to.
 
 Whatever follows the # of a link no server is told of: who only looks at the page has used nothing up (attack 77).
 """
@@ -8,13 +9,15 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from watchword.errors import NotFound
 from watchword.http.site import Site
 from watchword.pages.render import page
+from watchword.settings import Signup
 
 
 def router(site: Site) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
-    prefix = site.settings.prefix
+    prefix, sign_up_is_open = site.settings.prefix, site.settings.signup is Signup.OPEN
 
     @routes.get(prefix)
     async def without_slash(request: Request) -> Response:
@@ -22,7 +25,18 @@ def router(site: Site) -> APIRouter:
 
     @routes.get(f"{prefix}/")
     async def sign_in(request: Request) -> Response:
-        return page(site, "sign_in.html", next=local_path(request.query_params.get("next", "")))
+        wanted = local_path(request.query_params.get("next", ""))
+        return page(site, "sign_in.html", next=wanted, sign_up=sign_up_is_open)
+
+    @routes.get(f"{prefix}/sign-up")
+    async def sign_up(request: Request) -> Response:
+        if not sign_up_is_open:
+            raise NotFound
+        return page(site, "sign_up.html")
+
+    @routes.get(f"{prefix}/verify")
+    async def verify(request: Request) -> Response:
+        return page(site, "verify.html")
 
     @routes.get(f"{prefix}/forgot")
     async def forgot(request: Request) -> Response:

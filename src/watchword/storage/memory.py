@@ -18,9 +18,10 @@ from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
 from watchword.ports import Clock, LoadedSession, RevocationPage
 from watchword.storage.memory_own import MemoryOwn
+from watchword.storage.memory_registrations import MemoryRegistrations
 
 
-class MemoryStore(MemoryOwn):
+class MemoryStore(MemoryOwn, MemoryRegistrations):
     """Implements `ports.Store`."""
 
     def __init__(self, clock: Clock) -> None:
@@ -120,7 +121,7 @@ class MemoryStore(MemoryOwn):
         if user.status is Status.DISABLED or user.email != email:
             return None
         if user.status is Status.UNVERIFIED:
-            self._factors = {key: one for key, one in self._factors.items() if one.user_id != user.id}
+            self._drop_factors(user.id)
             user = replace(user, status=Status.ACTIVE, two_factor=False)
         self._users[user.id] = replace(user, email_verified=True)
         self._queue(mail)
@@ -187,7 +188,8 @@ class MemoryStore(MemoryOwn):
             del self._revoked[sid]
         for key in expired:
             del self._outbox[key]
-        return len(sessions) + len(revoked) + len(expired) + self._sweep_challenges(now, batch)
+        users = await self._sweep_unverified(now, batch)
+        return len(sessions) + len(revoked) + len(expired) + users + self._sweep_challenges(now, batch)
 
     async def queue_mail(self, mail: Mail) -> None:
         self._queue(mail)

@@ -108,10 +108,16 @@ class MemoryChallenges(ABC):
                 self._challenges[row.id] = replace(row, ended_at=now)
 
     def _sweep_challenges(self, now: int, batch: int) -> int:
-        old = [key for key, row in self._challenges.items() if row.expires_at < now - REMEMBERED][:batch]
+        over = [key for key, row in self._challenges.items() if row.expires_at < now - REMEMBERED]
+        old = [key for key in over if not self._waited_for(self._challenges[key])][:batch]
         for key in old:
             del self._challenges[key]
         return len(old)
+
+    def _waited_for(self, row: Challenge) -> bool:
+        """Whether an unverified user would lose with it what they signed up with: it goes when they go."""
+        unverified = self._users[row.user_id].status is Status.UNVERIFIED
+        return row.kind is Kind.VERIFY and row.ended_at is None and unverified
 
     def _theirs(self, user_id: str) -> list[Challenge]:
         return [row for row in self._challenges.values() if row.user_id == user_id]

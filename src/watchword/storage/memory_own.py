@@ -115,8 +115,11 @@ class MemoryOwn(MemoryChallenges):
         del self._users[user_id]
         self._sessions = {sid: row for sid, row in self._sessions.items() if row.user_id != user_id}
         self._challenges = {key: row for key, row in self._challenges.items() if row.user_id != user_id}
-        self._factors = {key: row for key, row in self._factors.items() if row.user_id != user_id}
+        self._drop_factors(user_id)
         return ended
+
+    def _drop_factors(self, user_id: str) -> None:
+        self._factors = {key: row for key, row in self._factors.items() if row.user_id != user_id}
 
     def _acts(self, sid: str | None, user_id: str) -> bool:
         """Whether a session may act for a user. None is nobody's session: an administrator's doing."""

@@ -20,13 +20,13 @@ from watchword.core.challenge import (
 from watchword.core.device import device_label
 from watchword.core.login import Step, next_step
 from watchword.core.mail import Mail
+from watchword.core.password import acceptable, normalise
 from watchword.core.revocation import Revoked
 from watchword.core.session import Client, End
 from watchword.core.user import Status, User, canonical_login
 from watchword.core.uuid7 import uuid7
 from watchword.errors import ChallengeExpired, InvalidCredentials, Overloaded, SessionEnded
 from watchword.events import Event
-from watchword.features.password.rules import acceptable, normalise
 from watchword.flows import refresh, second_step, sign_in
 from watchword.flows.end import tell
 from watchword.flows.grant import Grant

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from watchword.core.login import Step
+from watchword.core.password import MAX_BYTES
 from watchword.core.user import MAX_LOGIN
 from watchword.errors import (
     BadRequest,
@@ -27,7 +28,6 @@ from watchword.errors import (
     UnsupportedMediaType,
 )
 from watchword.features.password import flow
-from watchword.features.password.rules import MAX_BYTES
 from watchword.flows.second_step import SecondStep
 from watchword.http.site import Site
 from watchword.routing.answers import NextStep, Ok, SignedIn, Tokens, replies

@@ -68,6 +68,10 @@ const session = (() => {
     // A link for an address, and a new password by it; neither signs anybody in.
     forgot: (email) => step("/password/forgot", { email }),
     setPassword: (token, password) => step("/password/reset", { token, [key("new_password")]: password }),
+    // An account, the proof that its address is one's own, and another link for that.
+    signUp: (email, password) => step("/register", { email, password }),
+    verifyAddress: (token, password) => step("/email/verify", { token, password }),
+    anotherLink: (email) => step("/email/verify/resend", { email }),
     // Whether the server has ended the session. What this page holds is gone either way.
     async signOut() {
       await settled();

@@ -231,9 +231,10 @@ def _ended(which: ColumnElement[bool]) -> ClauseElement:
     return gone.returning(_row.id)
 
 
-def sweep() -> ClauseElement:
+def sweep(*conditions: ColumnElement[bool]) -> ClauseElement:
     """What no budget counts any more."""
-    old = limited(select(_row.id).where(_row.expires_at < bindparam("horizon", type_=BigInteger)))
+    expired = _row.expires_at < bindparam("horizon", type_=BigInteger)
+    old = limited(select(_row.id).where(expired, *conditions))
     old = old.with_for_update(skip_locked=True)
     return delete_from(ww_challenge).where(_row.id.in_(old)).returning(_row.id)
 

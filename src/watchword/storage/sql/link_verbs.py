@@ -39,8 +39,7 @@ class LinkVerbs(ABC):
     async def _write(self, script: Script, parameters: Parameters) -> Sequence[Sequence[Row]]: ...
 
     async def issue_link(self, challenge: Challenge, mail: Mail) -> bool:
-        mark = {"name": f"link/{secrets.randbelow(_MARKS)}", "holder": "", "span": 0}
-        parameters = challenge_parameters(challenge) | mail_parameters(mail) | mark | {"email": mail.to}
+        parameters = challenge_parameters(challenge) | mail_parameters(mail) | mark() | {"email": mail.to}
         results = await self._write(self._statements.issue_link, parameters)
         return bool(results[2])
 
@@ -56,6 +55,11 @@ class LinkVerbs(ABC):
         parameters = {"challenge": challenge.id, "user_id": challenge.user_id, "email": email}
         parameters |= {"digest": digest, "ended_as": End.PASSWORD.value} | mail_parameters(mail)
         return revoked(await self._write(self._statements.redeem_reset, parameters))
+
+
+def mark() -> Parameters:
+    """Something to write for whoever finds nothing else to be written."""
+    return {"name": f"link/{secrets.randbelow(_MARKS)}", "holder": "", "span": 0}
 
 
 def revoked(results: Sequence[Sequence[Row]]) -> list[Revoked] | None:

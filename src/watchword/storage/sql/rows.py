@@ -163,10 +163,10 @@ def queued_of(row: Row) -> Queued:
     return Queued(Mail(*row[:6]), *row[6:])
 
 
-def mail_parameters(mail: Mail) -> Parameters:
+def mail_parameters(mail: Mail, *, of: str = "mail") -> Parameters:
     """The columns of `MAIL`, under names that collide with no other record's: a message is queued in the transaction
-    of what it announces."""
-    return {f"mail_{name}": getattr(mail, name) for name in MAIL}
+    of what it announces. `of` is as for `outbox.queue`."""
+    return {f"{of}_{name}": getattr(mail, name) for name in MAIL}
 
 
 def throttle_parameters(asked: Sequence[tuple[str, Rate]]) -> Parameters:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy.dialects import sqlite
 
-from watchword.errors import SettingsError, StaleSchemaError, Unavailable
+from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, Unavailable
 from watchword.ports import Clock
 from watchword.settings import Synchronous
 from watchword.storage.sql.batches import BatchThread
@@ -238,6 +238,8 @@ def _told(error: Exception) -> Exception:
     told: Exception
     if _is_outage(error):
         told = Unavailable(retry_after=1)
+    elif getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+        told = AlreadyExists()
     elif isinstance(error, sqlite3.OperationalError) and str(error).startswith(_STALE):
         told = StaleSchemaError(STALE)
     else:

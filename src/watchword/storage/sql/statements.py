@@ -41,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.core.revocation import ROLES_MARGIN
-from watchword.storage.sql import challenges, links, outbox, own, throttle
+from watchword.storage.sql import challenges, links, outbox, own, registrations, throttle
 from watchword.storage.sql.clauses import Now, compiled, ending, limited
 from watchword.storage.sql.clauses import Script as Script
 from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
@@ -64,6 +64,7 @@ class Statements:
     load_challenge: str
     list_factors: str
     load_link: str
+    recent_links: str
 
     create_user: Script
     replace_digest: Script
@@ -99,6 +100,9 @@ class Statements:
     remove_factor: Script
     issue_link: Script
     redeem_reset: Script
+    register: Script
+    redeem_registration: Script
+    sweep_unverified: Script
     own: own.OwnStatements
 
 
@@ -168,11 +172,17 @@ def compose(dialect: Dialect) -> Statements:
         redeem_challenge=script(*challenges.redeem(), _insert_session()),
         replace_by_challenge=script(*challenges.redeem(), _insert_session(), *end_replaced),
         end_challenge=script(challenges.end()),
-        sweep_challenges=script(challenges.sweep()),
+        sweep_challenges=script(challenges.sweep(~registrations.waited_for())),
         add_factor=script(*challenges.add_factor(acting=False), *ending(*others, challenges.added())),
         remove_factor=script(*challenges.remove_factor(acting=False), *end_others),
         load_link=one(links.load()),
         issue_link=script(*links.issue(dialect)),
+        recent_links=one(registrations.recent()),
+        register=script(*registrations.register(dialect, _create_user(dialect))),
+        redeem_registration=script(
+            registrations.redeemable(), *end_all, *registrations.redeem(), challenges.end_all()
+        ),
+        sweep_unverified=script(registrations.sweep()),
         redeem_reset=script(
             links.redeemable(), *end_all, *links.reset(), challenges.end_all(), outbox.queue()
         ),

@@ -22,6 +22,7 @@ from watchword.rates import Rate
 from watchword.storage.sql.link_verbs import LinkVerbs, revoked
 from watchword.storage.sql.migrations import HEAD
 from watchword.storage.sql.own_verbs import OwnVerbs, swap_parameters
+from watchword.storage.sql.registration_verbs import RegistrationVerbs
 from watchword.storage.sql.rows import (
     CHALLENGE,
     SESSION,
@@ -50,7 +51,7 @@ _LAST = "~"
 """Behind every id."""
 
 
-class SqlStore(LinkVerbs, OwnVerbs):
+class SqlStore(LinkVerbs, OwnVerbs, RegistrationVerbs):
     """Implements `ports.Store`.
 
     The ends of sessions are dated by `statements.Now`, the clock that `load_session` tells, and so not by the `now`
@@ -223,9 +224,10 @@ class SqlStore(LinkVerbs, OwnVerbs):
         [revocations] = await self._write(self._statements.sweep_revocations, revoked)
         [mail] = await self._write(self._statements.sweep_mail, {"horizon": now, "limit": batch})
         forgotten = {"horizon": now - REMEMBERED, "limit": batch}
+        users = await self._sweep_unverified(now, batch)
         [challenges] = await self._write(self._statements.sweep_challenges, forgotten)
         [budgets] = await self._write(self._statements.sweep_throttle, {"limit": batch})
-        return len(sessions) + len(revocations) + len(mail) + len(challenges) + len(budgets)
+        return len(sessions) + len(revocations) + len(mail) + users + len(challenges) + len(budgets)
 
     async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
         parameters = {"name": name, "holder": holder, "span": span}

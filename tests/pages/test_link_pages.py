@@ -1,4 +1,4 @@
-"""The pages for a forgotten password as they are served; what they do is told in tests/scenarios."""
+"""The pages for signing up and for forgotten passwords as they are served; what they do is told in tests/scenarios."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.http.asgi import call
 from tests.http.devices import MODES, house
 
-PAGES = ["/auth/forgot", "/auth/reset"]
+PAGES = ["/auth/forgot", "/auth/reset", "/auth/sign-up", "/auth/verify"]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -42,7 +42,17 @@ async def test_a_page_says_nothing_of_what_was_asked_for_with_it(path: str) -> N
 async def test_the_sign_in_page_leads_to_them() -> None:
     """DESIGN §4.8: where there is a form to fail at."""
     home = await house()
-    assert 'href="/auth/forgot"' in (await call(home.app, "GET", "/auth/")).body.decode()
+    text = (await call(home.app, "GET", "/auth/")).body.decode()
+    for path in ("/auth/forgot", "/auth/sign-up", "/auth/verify"):
+        assert f'href="{path}"' in text
+
+
+async def test_where_nobody_can_sign_up_no_page_leads_there() -> None:
+    """DESIGN §5: who signed up before it was closed still confirms their address."""
+    home = await house(signup="closed")
+    assert "/auth/sign-up" not in (await call(home.app, "GET", "/auth/")).body.decode()
+    assert (await call(home.app, "GET", "/auth/sign-up")).status == 404
+    assert (await call(home.app, "GET", "/auth/verify")).status == 200
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+from watchword.core.password import MAX_BYTES, MIN_CHARACTERS, acceptable, normalise
 from watchword.errors import InvalidRequest
-from watchword.features.password.rules import MAX_BYTES, MIN_CHARACTERS, acceptable, normalise
 
 
 def code(password: str, *context: str | None) -> str:

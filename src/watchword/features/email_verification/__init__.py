@@ -1,0 +1,1 @@
+"""Proving an address by the link that was sent to it."""
