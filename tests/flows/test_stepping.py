@@ -30,6 +30,7 @@ from watchword.flows import (
     limits,
     live,
     outbox,
+    proof,
     refresh,
     second_step,
     sign_in,
@@ -94,6 +95,11 @@ def enrolled(lab: Lab, found: LoadedSession) -> str:
 def forgotten(lab: Lab) -> str:
     lab.forgot()
     return lab.link
+
+
+def asked_for(lab: Lab, found: LoadedSession) -> str:
+    step(proof.ask(lab.world, found, client=HOME))
+    return lab.code
 
 
 class Mailbox:
@@ -171,6 +177,10 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     "watchword.flows.live.load_live": lambda lab: live.load_live(lab.world, principal(lab)),
     "watchword.flows.live.still_live": lambda lab: live.still_live(lab.world, loaded(lab)),
     "watchword.flows.outbox.send_next": lambda lab: sending(lab),
+    "watchword.flows.proof.ask": lambda lab: proof.ask(lab.world, loaded(lab), client=HOME),
+    "watchword.flows.proof.prove": lambda lab: proof.prove(
+        lab.world, asked := loaded(lab), asked_for(lab, asked), client=HOME
+    ),
     "watchword.flows.refresh.reauthenticate": lambda lab: refresh.reauthenticate(
         lab.world, loaded(lab), method="otp", client=HOME
     ),
