@@ -20,6 +20,7 @@ from watchword.core.mail import Letter
 from watchword.core.session import End, Principal
 from watchword.core.user import Status
 from watchword.errors import InvalidCredentials
+from watchword.features.account import flow as account
 from watchword.features.email_code import flow as email_code
 from watchword.features.password import flow as password
 from watchword.flows import (
@@ -118,6 +119,10 @@ def sending(lab: Lab) -> Flow:
 
 
 FLOWS: dict[str, Callable[[Lab], Flow]] = {
+    "watchword.features.account.flow.delete": lambda lab: account.delete(lab.world, loaded(lab), client=HOME),
+    "watchword.features.account.flow.ask_change": lambda lab: account.ask_change(
+        lab.world, loaded(lab), "new@example.com", client=HOME
+    ),
     "watchword.features.email_code.flow.try_code": lambda lab: email_code.try_code(
         lab.world, waiting(lab), lab.code, in_cookie=True, client=HOME, replaces=None
     ),

@@ -22,10 +22,14 @@ ROUTES = [
     ("POST", "/auth/logout"),
     ("POST", "/auth/logout/all"),
     ("POST", "/auth/reauthenticate"),
+    ("POST", "/auth/reauthenticate/code"),
+    ("POST", "/auth/email/change"),
+    ("DELETE", "/auth/me"),
     ("DELETE", "/auth/sessions"),
     ("PUT", "/auth/no/such/route"),
 ]
 BODIES: dict[str, Any] = {
+    "/auth/email/change": {"email": "new@example.com"},
     "/auth/login": {"email": ADA, "password": PASSWORD},
     "/auth/reauthenticate": {"password": PASSWORD},
 }

@@ -60,7 +60,7 @@ async def test_every_route_is_in_it_but_pages_an_alias_and_itself() -> None:
     told = {(path, method) for path, item in document["paths"].items() for method in item}
     assert told <= there
     assert {path for path, _ in there - told} == {
-        *("/auth", "/auth/", "/auth/sign-up", "/auth/verify", "/auth/forgot", "/auth/reset"),
+        *("/auth", "/auth/", "/auth/sign-up", "/auth/verify", "/auth/address", "/auth/forgot", "/auth/reset"),
         *("/auth/login/credentials", "/auth/openapi.json"),
     }
 

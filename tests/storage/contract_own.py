@@ -53,7 +53,7 @@ async def proof(store: Store, user: User, session: Session, **changes: Any) -> C
 
 
 def new_change(user: User, session: Session, email: str = NEW) -> Challenge:
-    payload = {"email": email, "sid": session.sid}
+    payload = {"email": user.email, "new": email, "sid": session.sid}
     made = new_challenge(user, kind=Kind.ADDRESS, code=b"", payload=payload)
     return replace(made, expires_at=made.created_at + LINK_LIFE)
 
@@ -66,8 +66,8 @@ async def change(store: Store, user: User, session: Session, email: str = NEW) -
 
 
 async def confirm(store: Store, link: Challenge) -> list[Revoked] | None:
-    email, sid = link.payload["email"], link.payload["sid"]
-    ended = await store.redeem_change(link, email, keep=sid, mail=new_mail())
+    new, sid = link.payload["new"], link.payload["sid"]
+    ended = await store.redeem_change(link, new, keep=sid, mail=new_mail())
     return None if ended is None else list(ended)
 
 
