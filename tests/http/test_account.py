@@ -243,3 +243,36 @@ async def test_camel_case_changes_nothing_here() -> None:
     assert (await device.post(CODE)).json.keys() == {"ok", "expiresIn"}
     assert (await change(device)).status == 202
     assert (await device.delete("/auth/me")).json == {"ok": True}
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code"),
+    [
+        ({}, "email", "missing"),
+        ({"email": ""}, "email", "too_short"),
+        ({"email": "a" * 321}, "email", "too_long"),
+        ({"email": ["a@b.example"]}, "email", "wrong_type"),
+        ({"email": "nobody"}, "email", "invalid_email"),
+        ({"email": "a\0@b.example"}, "email", "invalid_email"),
+        ({"email": ADA}, "email", "unchanged"),
+        ({"email": NEW, "email_verified": True}, "email_verified", "unknown_field"),
+        ({"email": NEW, "user_id": "x"}, "user_id", "unknown_field"),
+    ],
+)
+async def test_a_body_that_names_no_address_changes_nothing(body: Any, field: str, code: str) -> None:
+    """Attacks 69, 74."""
+    home = await house()
+    device = await home.signed_in()
+    answer = await device.post("/auth/email/change", body)
+    assert [(error["field"], error["code"]) for error in answer.problem["errors"]] == [(field, code)]
+    assert home.mails == []
+
+
+@pytest.mark.parametrize("body", [{"code": "123456"}, {"email": EVE}])
+async def test_asking_for_a_code_takes_no_body(body: Any) -> None:
+    """Attack 74: whose it is says the session alone."""
+    home = await house(ADA, EVE)
+    device = await home.signed_in()
+    assert (await device.post(CODE, body)).code == "invalid_request"
+    assert (await device.post(CODE, {})).status == 202
+    assert len(home.mails) == 1

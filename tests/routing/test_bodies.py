@@ -24,7 +24,6 @@ ROUTES: dict[str, tuple[dict[str, str], bool]] = {
     "/auth/login": (LOGIN, False),
     "/auth/login/credentials": (LOGIN, False),
     "/auth/reauthenticate": ({"password": PASSWORD}, False),
-    "/auth/email/change": ({"email": "new@example.com"}, False),
     "/auth/refresh": ({"refresh_token": "wwr_x"}, True),
     "/auth/logout": ({"refresh_token": "wwr_x"}, True),
     "/auth/logout/all": ({"refresh_token": "wwr_x"}, True),
