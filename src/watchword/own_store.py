@@ -43,6 +43,6 @@ class Own(Protocol):
     async def redeem_change(
         self, challenge: Challenge, email: str, *, keep: str, mail: Mail
     ) -> Sequence[Revoked] | None:
-        """A new address, verified; every session but `keep` (End.ADDRESS) and every challenge ended. None, and nothing
-        written, unless the challenge is open, the session `keep` not ended and the address nobody's: of two users who
-        prove it at once, one has it."""
+        """A new address, verified; every session but `keep` (End.ADDRESS) and every challenge ended. Whoever signed up
+        with it and has not verified it goes. None, and nothing written, unless the challenge is open, the session
+        `keep` not ended and the address nobody else's: of two users who prove it at once, one has it."""

@@ -247,6 +247,17 @@ def test_an_address_that_somebody_takes_meanwhile_stays_theirs(lab: Lab) -> None
     assert lab.store.rows() == before
 
 
+def test_a_registration_that_nobody_has_confirmed_keeps_nobody_from_an_address(lab: Lab) -> None:
+    """Attack 75: it is treated as nobody's, and goes when the address is proved."""
+    lab.user(NEW)
+    step(users.set_status(lab.world, lab.stored(NEW), Status.UNVERIFIED))
+    here = lab.session()
+    user_id = lab.stored().id
+    ask(lab, here)
+    confirm(lab, link(lab))
+    assert lab.stored(NEW).id == user_id
+
+
 def test_a_link_is_good_once(lab: Lab) -> None:
     """Attack 77."""
     here = lab.session()

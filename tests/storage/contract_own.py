@@ -395,6 +395,24 @@ class OwnContract:
         assert await mails(store) == queued
         assert await is_open(store, it.link)
 
+    @pytest.mark.parametrize("status", [Status.DISABLED, Status.ACTIVE])
+    async def test_an_address_that_is_somebodys_is_not_given_away(self, store: Store, status: Status) -> None:
+        it = await scene(store, "")
+        await stored_user(store, email=NEW, status=status)
+        assert await confirm(store, it.link) is None
+
+    async def test_who_only_signed_up_with_an_address_leaves_it_to_who_proves_it(self, store: Store) -> None:
+        """Attack 75: a registration that nobody has confirmed keeps nobody from their own address."""
+        it = await scene(store, "")
+        squatter = await stored_user(store, email=NEW, status=Status.UNVERIFIED, email_verified=False)
+        pending = await sent(store, squatter)
+        assert await confirm(store, it.link) == []
+        assert await store.load_user(squatter.id) is None
+        assert await store.load_link(pending.digest, pending.kind) is None
+        found = await store.find_user(NEW)
+        assert found is not None
+        assert found.id == it.user.id
+
     async def test_of_ten_users_who_prove_one_address_at_once_one_has_it(self, store: Store) -> None:
         """Attack 69: the others stay as they are."""
         scenes = [await scene(store, "") for _ in range(10)]

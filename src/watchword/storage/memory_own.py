@@ -79,8 +79,11 @@ class MemoryOwn(MemoryChallenges):
         row, now = self._challenges.get(challenge.id), self._clock.now()
         if row is None or not row.open(now) or not self._acts(keep, row.user_id):
             return None
-        if any(user.email == email for user in self._users.values()):
+        holder = next((user for user in self._users.values() if user.email == email), None)
+        if holder is not None and holder.status is not Status.UNVERIFIED:
             return None
+        if holder is not None:
+            await self._delete(holder.id, now)
         self._queue(mail)
         self._users[row.user_id] = replace(self._users[row.user_id], email=email, email_verified=True)
         self._end_theirs(row.user_id)

@@ -20,7 +20,7 @@ from watchword.core.challenge import (
 )
 from watchword.core.device import device_label
 from watchword.core.session import Client, End
-from watchword.core.user import canonical_email
+from watchword.core.user import Status, canonical_email
 from watchword.core.uuid7 import uuid7
 from watchword.errors import FieldError, InvalidRequest, RateLimited, SessionEnded
 from watchword.events import Event
@@ -62,7 +62,9 @@ async def ask_change(world: World, loaded: LoadedSession, email: str, *, client:
     if new == user.email:
         raise InvalidRequest(errors=(FieldError("email", "unchanged", "This is your address already."),))
     await admit(world, ("email_change", new), client=client, user_id=user.id)
-    taken = await world.store.find_user(new) is not None
+    holder = await world.store.find_user(new)
+    # Who only signed up with it has proved nothing, and must keep nobody from their own address.
+    taken = holder is not None and holder.status is not Status.UNVERIFIED
     secret = secrets.token_bytes(SECRET)
     challenge = Challenge(
         id=uuid7(now, secrets.token_bytes(10)),

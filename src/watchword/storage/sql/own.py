@@ -34,6 +34,7 @@ from watchword.storage.sql.tables import ww_challenge, ww_session, ww_user
 _user, _session, _row = ww_user.c, ww_session.c, ww_challenge.c
 _other = ww_user.alias("other").c
 _active = _user.status == literal_column("'active'")
+_unverified: ColumnElement[str] = literal_column("'unverified'")
 _users_row = _user.id == bindparam("user_id")
 _mine = _row.id == bindparam("challenge")
 _as_read = and_(
@@ -95,8 +96,9 @@ def compose(dialect: Dialect) -> OwnStatements:
             locked(_active, acting=True), links.made(), _only_the_last(), outbox.queue(links.there())
         ),
         redeem_change=script(
-            _proving(~exists().where(_other.email == bindparam("email"))),
+            _proving(~exists().where(_other.email == bindparam("email"), _other.status != _unverified)),
             *end_others,
+            _unproved(),
             _changed(email=bindparam("email"), email_verified=true()),
             challenges.end_all(),
             outbox.queue(),
@@ -118,6 +120,12 @@ def _proving(*conditions: ColumnElement[bool]) -> Select[Any]:
     live = and_(_session.user_id == _user.id, _session.sid == bindparam("keep"), _session.ended_at.is_(None))
     right = select(_user.id).join_from(ww_user, ww_challenge).join(ww_session, live)
     return right.where(_mine, challenges.is_open(), _active, *conditions).with_for_update()
+
+
+def _unproved() -> ClauseElement:
+    """Who only signed up with an address leaves it to who has proved it."""
+    theirs = and_(_user.email == bindparam("email"), _user.status == _unverified)
+    return delete(ww_user).where(theirs).returning(_user.id)
 
 
 def _changed(**values: ColumnElement[Any]) -> ClauseElement:
