@@ -28,7 +28,7 @@ from watchword.flows import users
 from watchword.flows.grant import Grant
 from watchword.flows.refresh import refresh
 from watchword.flows.second_step import SecondStep
-from watchword.ports import Issued, LoadedChallenge, LoadedLink, LoadedSession
+from watchword.ports import Issued, LoadedChallenge, LoadedLink, LoadedSession, Registered
 from watchword.settings import Mode, Settings
 from watchword.storage.memory import MemoryStore
 from watchword.testing import TravellingClock
@@ -169,6 +169,16 @@ class ScriptedStore(MemoryStore):
     ) -> Sequence[Revoked] | None:
         self._begin("redeem_reset")
         return await super().redeem_reset(challenge, email, digest, mail)
+
+    async def register(self, user: User, challenge: Challenge, mail: Mail, taken: Mail) -> Registered | None:
+        self._begin("register")
+        return await super().register(user, challenge, mail, taken)
+
+    async def redeem_registration(
+        self, challenge: Challenge, email: str, digest: str, username: str | None
+    ) -> Sequence[Revoked] | None:
+        self._begin("redeem_registration")
+        return await super().redeem_registration(challenge, email, digest, username)
 
     async def insert_session(
         self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None

@@ -22,7 +22,9 @@ from watchword.core.user import Status
 from watchword.errors import InvalidCredentials
 from watchword.features.account import flow as account
 from watchword.features.email_code import flow as email_code
+from watchword.features.email_verification import flow as email_verification
 from watchword.features.password import flow as password
+from watchword.features.registration import flow as registration
 from watchword.flows import (
     end,
     follow,
@@ -42,6 +44,7 @@ from watchword.ports import LoadedSession
 from watchword.settings import Mode
 
 Flow = Coroutine[Any, Any, Any]
+NEW = "new.person@example.com"
 
 
 def modules() -> list[ModuleType]:
@@ -103,6 +106,14 @@ def asked_for(lab: Lab, found: LoadedSession) -> str:
     return lab.code
 
 
+def signed_up(lab: Lab) -> str:
+    """The token of the link that was sent to who did."""
+    step(registration.register(lab.world, NEW, "an entirely new engine", client=HOME))
+    token = lab.mails[0][1]["token"]
+    assert isinstance(token, str)
+    return token
+
+
 class Mailbox:
     """Implements `ports.Mailer`."""
 
@@ -134,6 +145,15 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     ),
     "watchword.features.email_code.flow.turn_off": lambda lab: email_code.turn_off(
         lab.world, found := loaded(lab), enrolled(lab, found), client=HOME
+    ),
+    "watchword.features.registration.flow.register": lambda lab: registration.register(
+        lab.world, NEW, "an entirely new engine", username="one", client=HOME
+    ),
+    "watchword.features.email_verification.flow.verify": lambda lab: email_verification.verify(
+        lab.world, signed_up(lab), "an entirely new engine", client=HOME
+    ),
+    "watchword.features.email_verification.flow.resend": lambda lab: email_verification.resend(
+        lab.world, NEW, client=HOME
     ),
     "watchword.flows.second_step.begin": lambda lab: second_step.begin(
         lab.world, lab.stored(), client=HOME, mode=Mode.COOKIES, amr=("pwd",)

@@ -83,11 +83,11 @@ def test_who_signs_up_confirms_their_address_and_signs_in(dev: Dev, context: Bro
     fits(page)
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text(f"a message to {EMAIL}")
+    expect(page.get_by_role("status")).to_contain_text(f"our mail to {EMAIL}")
     expect(page.get_by_role("status")).to_be_focused()
     fits(page)
     sign_up(page, dev, "what a stranger chose")
-    expect(page.get_by_role("status")).to_contain_text(f"a message to {EMAIL}")
+    expect(page.get_by_role("status")).to_contain_text(f"our mail to {EMAIL}")
 
     sign_in(page, dev, PASSWORD)
     expect(page.get_by_role("status")).to_contain_text("has not been confirmed yet")
@@ -136,7 +136,7 @@ def test_who_has_an_account_learns_so_from_the_mail_alone(dev: Dev, context: Bro
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text(f"a message to {email}")
+    expect(page.get_by_role("status")).to_contain_text(f"our mail to {email}")
     page.goto(f"{dev.url}/auth/dev/inbox")
     expect(page.get_by_role("heading", name="You have an account at").first).to_be_visible()
 

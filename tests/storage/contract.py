@@ -6,6 +6,7 @@ from tests.storage.contract_challenges import ChallengeContract, FactorContract
 from tests.storage.contract_links import LinkContract
 from tests.storage.contract_outbox import OutboxContract
 from tests.storage.contract_own import OwnContract
+from tests.storage.contract_registrations import RegistrationContract
 from tests.storage.contract_sessions import SessionContract
 from tests.storage.contract_users import UserContract
 
@@ -16,6 +17,7 @@ class StoreContract(
     OutboxContract,
     ChallengeContract,
     LinkContract,
+    RegistrationContract,
     FactorContract,
     OwnContract,
 ):

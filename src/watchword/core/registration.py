@@ -51,5 +51,7 @@ def meant(registrations: Sequence[Challenge], ip: str) -> Challenge | None:
     """Which one is sent again to who asks from `ip`, newest first: the newest that came from there, else the newest.
 
     A stranger who signs up with somebody's address afterwards must not take the place of what its owner waits for.
+    What has ended is over for good, another password having been set, or was never more than the count of a mail.
     """
-    return next((row for row in registrations if row.payload["ip"] == ip), next(iter(registrations), None))
+    rows = [row for row in registrations if row.ended_at is None]
+    return next((row for row in rows if row.payload["ip"] == ip), next(iter(rows), None))
