@@ -114,7 +114,7 @@ LOOSER = Limits(
         *((name, rate) for name, rate in DEFAULTS.items() if name.startswith("login_")),
         ("codes", Rate(5, 900_000_000)),
         *((name, rate) for name, rate in DEFAULTS.items() if name.startswith(("register", "verify"))),
-        *((name, DEFAULTS[name]) for name in ("forgot", "reset", "reset_link")),
+        *((name, DEFAULTS[name]) for name in ("forgot", "reset", "reset_link", "email_change")),
     )
 )
 

@@ -150,6 +150,7 @@ class Watchword:
         """The ASGI app of our own routes, `prefix` in their paths; it authenticates by itself."""
         if self._app is None:
             from watchword import __version__
+            from watchword.features.account import routes as account
             from watchword.features.email_code import routes as email_code
             from watchword.features.email_verification import routes as email_verification
             from watchword.features.password import routes as password
@@ -158,7 +159,7 @@ class Watchword:
             from watchword.features.sessions import routes as sessions
             from watchword.routing.app import build
 
-            features = [sessions, password, email_code, registration, email_verification, service]
+            features = [sessions, password, email_code, registration, email_verification, account, service]
             if self.settings.pages:
                 from watchword.pages import routes as pages
 

@@ -20,6 +20,7 @@ from watchword.core.session_token import SessionTokens
 from watchword.core.throttle import LimitKeys
 from watchword.core.user import User
 from watchword.events import Event
+from watchword.own_store import Own as Own
 from watchword.rates import Limits, Rate
 from watchword.settings import Mode, TwoFactor
 from watchword.stores import Challenges as Challenges

@@ -52,6 +52,7 @@ DEFAULTS: Mapping[str, Rate] = MappingProxyType(
         "forgot": Rate(20, HOUR),  # an address
         "reset": Rate(10, MINUTE),  # an address
         "reset_link": Rate(10, HOUR),  # a link that was sent
+        "email_change": Rate(5, HOUR),  # an address that a link would go to
         "refresh": Rate(120, MINUTE),  # a session
     }
 )

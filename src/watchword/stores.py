@@ -17,6 +17,7 @@ from watchword.core.revocation import Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
+from watchword.own_store import Own
 
 
 class Users(Protocol):
@@ -42,12 +43,6 @@ class Users(Protocol):
     ) -> Sequence[Revoked] | None:
         """A new digest, and every session but `keep` ended (End.PASSWORD), and every challenge. None when there is no
         such user."""
-
-    async def change_own_password(
-        self, user_id: str, digest: str, *, old: str | None, keep: str, mail: Mail
-    ) -> Sequence[Revoked] | None:
-        """As `change_password`, and the mail that tells of it. None, and nothing written, unless the user is active and
-        their digest still is `old`."""
 
     async def change_status(self, user_id: str, status: Status, *, now: int) -> Sequence[Revoked] | None:
         """A new status; all sessions (End.DISABLED) and challenges ended unless it is active. None when there is no
@@ -129,8 +124,9 @@ class Challenges(Protocol):
     raise Unavailable when the database does not answer."""
 
     async def issue_challenge(self, challenge: Challenge, mail: Mail, *, digest: str | None) -> Issued | None:
-        """Insert both, if `challenge.may_begin`. None, and nothing written, unless the user is active and their digest
-        still is `digest`. Its instants are moved as a whole, so that it was created at the instant of the insert."""
+        """Insert both, if `challenge.may_begin` and none like it `waits`. None, and nothing written, unless the user is
+        active and their digest still is `digest`. Its instants are moved as a whole, so that it was created at the
+        instant of the insert."""
 
     async def load_challenge(self, digest: bytes, kind: Kind) -> LoadedChallenge | None:
         """By the digest of its secret, whatever has become of it. None when there is none of that kind, or its user is
@@ -229,15 +225,16 @@ class Factors(Protocol):
 
     async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
         """Insert, and end every session but `keep` (End.FACTOR). None when the user has one of this method, or there is
-        no such user."""
+        no such user, or `keep` has ended."""
 
     async def remove_factor(
         self, factor_id: str, *, user_id: str, now: int, keep: str | None
     ) -> Sequence[Revoked] | None:
-        """Delete, and end every session but `keep` (End.FACTOR). None when the user has no such factor."""
+        """Delete, and end every session but `keep` (End.FACTOR). None when the user has no such factor, or `keep` has
+        ended."""
 
 
-class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Protocol):
+class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Protocol):
     """Sessions, revocations and leases. All verbs raise Unavailable when the database does not answer."""
 
     async def insert_session(

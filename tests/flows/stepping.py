@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from watchword.auth import Watchword
 from watchword.core.challenge import Challenge, Kind
+from watchword.core.factor import Factor
 from watchword.core.keys import KeyRing
 from watchword.core.login import Step
 from watchword.core.mail import Mail
@@ -122,10 +123,38 @@ class ScriptedStore(MemoryStore):
         return await super().change_password(user_id, digest, now=now, keep=keep)
 
     async def change_own_password(
-        self, user_id: str, digest: str, *, old: str | None, keep: str, mail: Mail
+        self, digest: str, *, old: str | None, before: Session, after: Session, mail: Mail
     ) -> Sequence[Revoked] | None:
         self._begin("change_own_password")
-        return await super().change_own_password(user_id, digest, old=old, keep=keep, mail=mail)
+        return await super().change_own_password(digest, old=old, before=before, after=after, mail=mail)
+
+    async def delete_own_user(self, user_id: str, *, keep: str, mail: Mail) -> Sequence[Revoked] | None:
+        self._begin("delete_own_user")
+        return await super().delete_own_user(user_id, keep=keep, mail=mail)
+
+    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
+        self._begin("add_factor")
+        return await super().add_factor(factor, now=now, keep=keep)
+
+    async def remove_factor(
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+    ) -> Sequence[Revoked] | None:
+        self._begin("remove_factor")
+        return await super().remove_factor(factor_id, user_id=user_id, now=now, keep=keep)
+
+    async def redeem_proof(self, challenge: Challenge, before: Session, after: Session) -> bool:
+        self._begin("redeem_proof")
+        return await super().redeem_proof(challenge, before, after)
+
+    async def issue_change(self, challenge: Challenge, mail: Mail, *, keep: str) -> bool | None:
+        self._begin("issue_change")
+        return await super().issue_change(challenge, mail, keep=keep)
+
+    async def redeem_change(
+        self, challenge: Challenge, email: str, *, keep: str, mail: Mail
+    ) -> Sequence[Revoked] | None:
+        self._begin("redeem_change")
+        return await super().redeem_change(challenge, email, keep=keep, mail=mail)
 
     async def issue_link(self, challenge: Challenge, mail: Mail) -> bool:
         self._begin("issue_link")

@@ -20,6 +20,7 @@ from watchword.core.mail import Letter
 from watchword.core.session import End, Principal
 from watchword.core.user import Status
 from watchword.errors import InvalidCredentials
+from watchword.features.account import flow as account
 from watchword.features.email_code import flow as email_code
 from watchword.features.email_verification import flow as email_verification
 from watchword.features.password import flow as password
@@ -32,6 +33,7 @@ from watchword.flows import (
     limits,
     live,
     outbox,
+    proof,
     refresh,
     second_step,
     sign_in,
@@ -99,6 +101,11 @@ def forgotten(lab: Lab) -> str:
     return lab.link
 
 
+def asked_for(lab: Lab, found: LoadedSession) -> str:
+    step(proof.ask(lab.world, found, client=HOME))
+    return lab.code
+
+
 def signed_up(lab: Lab) -> str:
     """The token of the link that was sent to who did."""
     step(registration.register(lab.world, NEW, "an entirely new engine", client=HOME))
@@ -123,6 +130,10 @@ def sending(lab: Lab) -> Flow:
 
 
 FLOWS: dict[str, Callable[[Lab], Flow]] = {
+    "watchword.features.account.flow.delete": lambda lab: account.delete(lab.world, loaded(lab), client=HOME),
+    "watchword.features.account.flow.ask_change": lambda lab: account.ask_change(
+        lab.world, loaded(lab), "new@example.com", client=HOME
+    ),
     "watchword.features.email_code.flow.try_code": lambda lab: email_code.try_code(
         lab.world, waiting(lab), lab.code, in_cookie=True, client=HOME, replaces=None
     ),
@@ -189,7 +200,12 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     ),
     "watchword.flows.live.demand": lambda lab: live.demand(lab.world, principal(lab), fresh=60, live=True),
     "watchword.flows.live.load_live": lambda lab: live.load_live(lab.world, principal(lab)),
+    "watchword.flows.live.still_live": lambda lab: live.still_live(lab.world, loaded(lab)),
     "watchword.flows.outbox.send_next": lambda lab: sending(lab),
+    "watchword.flows.proof.ask": lambda lab: proof.ask(lab.world, loaded(lab), client=HOME),
+    "watchword.flows.proof.prove": lambda lab: proof.prove(
+        lab.world, asked := loaded(lab), asked_for(lab, asked), client=HOME
+    ),
     "watchword.flows.refresh.reauthenticate": lambda lab: refresh.reauthenticate(
         lab.world, loaded(lab), method="otp", client=HOME
     ),

@@ -169,6 +169,11 @@ async def wrong_codes(home: House, device: Device) -> Answer:
     return await login.enter(home.code)
 
 
+async def proved_by_code(home: House, device: Device) -> Answer:
+    await device.post("/auth/reauthenticate/code")
+    return await device.post("/auth/reauthenticate", {"code": home.code})
+
+
 async def reset(home: House, device: Device) -> Answer:
     await device.post("/auth/password/forgot", {"email": ADA})
     body = {"token": home.mails[0]["token"], "new_password": "an entirely new engine"}
@@ -198,6 +203,10 @@ STORIES: dict[str, tuple[int, str | None, Story]] = {
     "unverified": (200, None, unverified),
     "refresh": (200, None, lambda home, device: device.refresh()),
     "reauthenticate": (200, None, asked("POST", "/auth/reauthenticate", {"password": PASSWORD})),
+    "reauthenticate by code": (200, None, proved_by_code),
+    "a code to prove it": (202, None, asked("POST", "/auth/reauthenticate/code")),
+    "another address": (202, None, asked("POST", "/auth/email/change", {"email": "new@example.com"})),
+    "delete me": (200, None, asked("DELETE", "/auth/me")),
     "change": (
         200,
         None,

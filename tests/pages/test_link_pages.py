@@ -9,7 +9,7 @@ import pytest
 from tests.http.asgi import call
 from tests.http.devices import MODES, house
 
-PAGES = ["/auth/forgot", "/auth/reset", "/auth/sign-up", "/auth/verify"]
+PAGES = ["/auth/forgot", "/auth/reset", "/auth/sign-up", "/auth/verify", "/auth/address"]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -11,7 +11,7 @@ from watchword.storage.sql.migrate import migrate
 pytest.register_assert_rewrite(
     *(
         f"tests.storage.contract_{half}"
-        for half in ("users", "sessions", "outbox", "challenges", "registrations", "limiter")
+        for half in ("users", "sessions", "outbox", "challenges", "registrations", "limiter", "own")
     )
 )
 

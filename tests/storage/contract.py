@@ -5,6 +5,7 @@ which is empty at the start of each test, and `age`, which moves the instants of
 from tests.storage.contract_challenges import ChallengeContract, FactorContract
 from tests.storage.contract_links import LinkContract
 from tests.storage.contract_outbox import OutboxContract
+from tests.storage.contract_own import OwnContract
 from tests.storage.contract_registrations import RegistrationContract
 from tests.storage.contract_sessions import SessionContract
 from tests.storage.contract_users import UserContract
@@ -18,5 +19,6 @@ class StoreContract(
     LinkContract,
     RegistrationContract,
     FactorContract,
+    OwnContract,
 ):
     """All facts. `now` is asked of the store itself, as on PostgreSQL it is the database's clock that counts."""

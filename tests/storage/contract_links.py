@@ -262,39 +262,3 @@ class LinkContract:
                 group.start_soon(sign_in)
                 group.start_soon(reset)
             assert await store.list_sessions(user.id, now=await now_of(store)) == []
-
-    async def test_an_own_change_ends_all_but_the_session_it_comes_from(self, store: Store) -> None:
-        """ASVS 7.4.3, 6.3.7: and what was begun; with the mail that tells."""
-        user = await stored_user(store)
-        kept, other = await stored_session(store, user), await stored_session(store, user)
-        link, mail = await sent(store, user), new_mail()
-        ended = await store.change_own_password(user.id, "new", old=DIGEST, keep=kept.sid, mail=mail)
-        assert ended is not None
-        assert [row.sid for row in ended] == [other.sid]
-        assert await store.list_sessions(user.id, now=await now_of(store)) == [kept]
-        assert await store.load_user(user.id) == replace(user, digest="new")
-        assert (await loaded(store, link)).challenge.ended_at is not None
-        assert mail.id in await mails(store)
-
-    @pytest.mark.parametrize("old", [None, "another"])
-    async def test_an_own_change_needs_the_digest_that_was_proved(
-        self, store: Store, old: str | None
-    ) -> None:
-        """ASVS 6.2.3: of two changes at once the later one is decided again."""
-        user = await stored_user(store)
-        kept, other = await stored_session(store, user), await stored_session(store, user)
-        told = await store.change_own_password(user.id, "new", old=old, keep=kept.sid, mail=new_mail())
-        assert told is None
-        assert await digest_of(store, user) == DIGEST
-        assert await mails(store) == []
-        assert {row.sid for row in await store.list_sessions(user.id, now=await now_of(store))} == {
-            kept.sid,
-            other.sid,
-        }
-
-    async def test_who_is_disabled_changes_nothing(self, store: Store) -> None:
-        user = await stored_user(store)
-        await store.change_status(user.id, Status.DISABLED, now=await now_of(store))
-        told = await store.change_own_password(user.id, "new", old=DIGEST, keep="", mail=new_mail())
-        assert told is None
-        assert await digest_of(store, user) == DIGEST

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.storage.contract_links import redeem, sent
-from tests.storage.samples import issued, new_session, stored_user
+from tests.storage.contract_own import change, confirm, new_proof, proof
+from tests.storage.samples import DIGEST, issued, new_mail, new_session, rotated, stored_session, stored_user
 from watchword.core.challenge import TRIES, TRIES_A_DAY, Codes, Kind
 from watchword.core.keys import KeyRing
 from watchword.drivers.clock import SystemClock
@@ -75,6 +76,68 @@ async def test_guesses_about_different_challenges_share_the_day(stores: tuple[St
     guesses = [guess(stores[n % 2], digests[n % 8], WRONG) for n in range(40)]
     outcomes = await asyncio.gather(*guesses)
     assert outcomes.count("wrong") == TRIES_A_DAY
+
+
+async def asked(store: Store) -> tuple[str, str]:
+    """Somebody signed in who waits for the code `RIGHT`: whose session it is, and which."""
+    user = await stored_user(store)
+    session = await stored_session(store, user)
+    identity = secrets.token_hex(8)
+    code = CODES.digest(RIGHT, challenge_id=identity)
+    await proof(store, user, session, id=identity, code=code)
+    return user.id, session.sid
+
+
+async def prove(store: Store, user_id: str, sid: str, code: str) -> str:
+    """As a request does it: find, count, compare, redeem over the session as it is."""
+    waiting = await store.find_proof(user_id, sid)
+    found = await store.attempt_challenge(waiting.digest, Kind.REAUTHENTICATE) if waiting else None
+    if found is None or not found.done:
+        return "not compared"
+    if not CODES.right(code, found.challenge):
+        return "wrong"
+    current = await store.load_session(sid)
+    assert current is not None
+    done = await store.redeem_proof(found.challenge, current.session, rotated(current.session))
+    return "proved" if done else "too late"
+
+
+async def test_of_fifty_wrong_proofs_at_once_five_are_compared(stores: tuple[Store, Store]) -> None:
+    """Attack 52: two processes, one session."""
+    user_id, sid = await asked(stores[0])
+    outcomes = await asyncio.gather(*(prove(stores[n % 2], user_id, sid, WRONG) for n in range(50)))
+    assert (outcomes.count("wrong"), outcomes.count("not compared")) == (TRIES, 45)
+
+
+async def test_of_fifty_right_proofs_at_once_one_counts(stores: tuple[Store, Store]) -> None:
+    """Attacks 53, 54."""
+    for _ in range(5):
+        user_id, sid = await asked(stores[0])
+        outcomes = await asyncio.gather(*(prove(stores[n % 2], user_id, sid, RIGHT) for n in range(50)))
+        assert outcomes.count("proved") == 1
+        assert outcomes.count("wrong") == 0
+
+
+async def test_of_ten_codes_asked_for_at_once_one_is_sent(stores: tuple[Store, Store]) -> None:
+    """Attack 55: two processes, one session."""
+    user = await stored_user(stores[0])
+    session = await stored_session(stores[0], user)
+    asking = [
+        stores[n % 2].issue_challenge(new_proof(user, session), new_mail(), digest=DIGEST) for n in range(10)
+    ]
+    told = await asyncio.gather(*asking)
+    assert [issued is not None and issued.done for issued in told].count(True) == 1
+
+
+async def test_of_ten_users_who_prove_one_address_at_once_one_has_it(stores: tuple[Store, Store]) -> None:
+    """Attack 69: two processes; nobody is answered by a fault of the database."""
+    links = []
+    for _ in range(10):
+        user = await stored_user(stores[0])
+        links.append(await change(stores[0], user, await stored_session(stores[0], user)))
+    outcomes = await asyncio.gather(*(confirm(stores[n % 2], links[n]) for n in range(10)))
+    [winner] = [link.user_id for link, ended in zip(links, outcomes, strict=True) if ended is not None]
+    assert await stores[0].delete_user(winner, now=0) is not None
 
 
 async def test_of_fifty_uses_of_a_reset_link_at_once_one_counts(stores: tuple[Store, Store]) -> None:

@@ -10,13 +10,16 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from tests.storage.samples import raw
-from watchword.storage.sql.statements import Statements, compose
+from watchword.storage.sql.own import OwnStatements
+from watchword.storage.sql.statements import compose
 
 STATEMENTS = compose(sqlite.dialect(paramstyle="named"))
 TEXTS = [
     (field.name, text)
-    for field in fields(Statements)
-    for value in [getattr(STATEMENTS, field.name)]
+    for those in (STATEMENTS, STATEMENTS.own)
+    for field in fields(those)
+    for value in [getattr(those, field.name)]
+    if not isinstance(value, OwnStatements)
     for text in ([value] if isinstance(value, str) else value)
 ]
 

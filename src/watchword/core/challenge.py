@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import Any
 
 from watchword.core.keys import KeyRing, Purpose
+from watchword.errors import FieldError, InvalidRequest
 
 SECRET = 32
 """Bytes of randomness that name a challenge."""
@@ -61,10 +62,14 @@ class Kind(StrEnum):
     LOGIN = "login"
     RESET = "reset"
     VERIFY = "verify"
+    REAUTHENTICATE = "reauthenticate"
+    ADDRESS = "address"
 
 
-LINKS = (Kind.RESET, Kind.VERIFY)
+LINKS = (Kind.RESET, Kind.VERIFY, Kind.ADDRESS)
 """The kinds whose secret is sent as a link."""
+PROOF = "otp"
+"""How a code is called in `amr` (RFC 8176)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,13 @@ def code_text(number: int) -> str:
 def is_code(text: str) -> bool:
     """Six ASCII digits and nothing else: no sign, no space, no digit of another script (attack 57)."""
     return _CODE.fullmatch(text) is not None
+
+
+def as_code(text: str) -> str:
+    """Six ASCII digits as they are, nothing trimmed and nothing converted. Raises InvalidRequest."""
+    if not is_code(text):
+        raise InvalidRequest(errors=(FieldError("code", "invalid_code", "Six digits, 0 to 9."),))
+    return text
 
 
 class Codes:
@@ -214,6 +226,15 @@ def may_begin(used: Spent) -> Refused | None:
     if used.codes >= CODES_AN_HOUR:
         return Refused(Why.SENT, used.codes_until)
     return None
+
+
+def waits(theirs: Iterable[Challenge], challenge: Challenge, now: int) -> bool:
+    """Whether there is one already that proves the same in the same session: another code is sent for that one, so
+    that asking again gives no more tries. Logins are not bound to a session: each is another browser's."""
+    if challenge.kind is not Kind.REAUTHENTICATE:
+        return False
+    same = (row for row in theirs if row.kind is challenge.kind and row.payload == challenge.payload)
+    return any(row.open(now) for row in same)
 
 
 def may_try(challenge: Challenge, used: Spent, now: int) -> Refused | None:

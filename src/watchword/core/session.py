@@ -32,6 +32,7 @@ class End(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the word for a reason
     DISABLED = "disabled"
     FACTOR = "factor"
+    ADDRESS = "address"
 
 
 @dataclass(frozen=True, slots=True)

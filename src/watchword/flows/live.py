@@ -21,6 +21,13 @@ async def load_live(world: World, principal: Principal) -> LoadedSession:
     return loaded
 
 
+async def still_live(world: World, loaded: LoadedSession) -> None:
+    """Why a write was refused that a session must vouch for, if that is why. Raises SessionEnded."""
+    again = await world.store.load_session(loaded.session.sid)
+    if again is None or not again.session.live(again.user, again.now):
+        raise SessionEnded
+
+
 async def demand(
     world: World,
     principal: Principal,

@@ -81,14 +81,27 @@ async def reauthenticate(world: World, loaded: LoadedSession, *, method: str, cl
         current = await world.store.load_session(sid)
         if current is None or not current.session.live(current.user, current.now):
             raise SessionEnded
-        session, user, now = current.session, current.user, current.now
-        lineage = branch(session.lineage, context=client.context, now=now).lineage
-        amr = session.amr if method in session.amr else (*session.amr, method)
-        after = replace(_minted(world, session, lineage, now, client), auth_time=now, amr=amr)
-        if await world.store.swap_session(session, after):
-            world.emit(Event(events.REAUTHENTICATED, now, user.id, session.sid, client.ip, method))
-            return grant(world, after, user, now=now, read_at=read_at)
+        after = proved(world, current, method=method, client=client)
+        if await world.store.swap_session(current.session, after):
+            return granted(world, after, current, method=method, client=client, read_at=read_at)
     raise Overloaded(retry_after=1)
+
+
+def proved(world: World, current: LoadedSession, *, method: str, client: Client) -> Session:
+    """The session once its user has proved by `method` who they are: a branch, so that no token in flight is lost."""
+    session, now = current.session, current.now
+    lineage = branch(session.lineage, context=client.context, now=now).lineage
+    amr = session.amr if method in session.amr else (*session.amr, method)
+    return replace(_minted(world, session, lineage, now, client), auth_time=now, amr=amr)
+
+
+def granted(
+    world: World, after: Session, before: LoadedSession, *, method: str, client: Client, read_at: int
+) -> Grant:
+    """Tell what `proved` made, once it is written."""
+    user, now = before.user, before.now
+    world.emit(Event(events.REAUTHENTICATED, now, user.id, after.sid, client.ip, method))
+    return grant(world, after, user, now=now, read_at=read_at)
 
 
 def _ours(world: World, session: Session, presented: Presented, *, in_cookie: bool) -> bool:

@@ -81,11 +81,19 @@ async def begin(
 
 
 def compose(
-    world: World, user: User, challenge_id: str, *, client: Client, now: int, expires_at: int
+    world: World,
+    user: User,
+    challenge_id: str,
+    *,
+    client: Client,
+    now: int,
+    expires_at: int,
+    kind: str = MAIL,
 ) -> tuple[bytes, Mail]:
     """A new code: what the challenge's row holds of it, and the message that tells it.
 
-    The message names the device, as what a code opens is the login of whoever asked for it (attack 61).
+    The message names the device, as what a code opens is the login of whoever asked for it (attack 61); `kind` is its
+    template.
     """
     code = code_text(secrets.randbelow(CODES))
     payload = {
@@ -94,7 +102,7 @@ def compose(
         "ip": client.ip,
         "minutes": max(1, (expires_at - now) // 60_000_000),
     }
-    mail = sealed(world, MAIL, user.email, payload, expires_at=expires_at)
+    mail = sealed(world, kind, user.email, payload, expires_at=expires_at)
     return world.codes.digest(code, challenge_id=challenge_id), mail
 
 

@@ -112,6 +112,11 @@ class Site:
             lines += self.cookies.device.set(token, max_age=known_device.LIFE_SECONDS)
         return lines
 
+    def forgetting(self, headers: Headers) -> Headers:
+        """The lines that leave nothing of a user in a browser, not even that they were here."""
+        lines = [*self.delivery.clearing(headers), *self.forgery.clearing()]
+        return [*lines, *(self.cookies.device.clear() if lines else ())]
+
     def brought(self, headers: Headers, *, refresh: str | None, challenge: str | None) -> Brought:
         """Every token of a request, wherever it is: signing out never fails for one that cannot be told. `refresh` and
         `challenge` are those in the body."""

@@ -38,6 +38,10 @@ def router(site: Site) -> APIRouter:
     async def verify(request: Request) -> Response:
         return page(site, "verify.html")
 
+    @routes.get(f"{prefix}/address")
+    async def address(request: Request) -> Response:
+        return page(site, "address.html")
+
     @routes.get(f"{prefix}/forgot")
     async def forgot(request: Request) -> Response:
         return page(site, "forgot.html")

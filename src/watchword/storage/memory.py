@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from watchword.core.challenge import Challenge
-from watchword.core.factor import Factor
 from watchword.core.mail import Mail, Queued
 from watchword.core.revocation import ROLES_MARGIN, Revoked, TokensFrom
 from watchword.core.rotation import Lineage
@@ -18,16 +17,15 @@ from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
 from watchword.ports import Clock, LoadedSession, RevocationPage
+from watchword.storage.memory_own import MemoryOwn
 from watchword.storage.memory_registrations import MemoryRegistrations
 
 
-class MemoryStore(MemoryRegistrations):
+class MemoryStore(MemoryOwn, MemoryRegistrations):
     """Implements `ports.Store`."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self._factors: dict[str, Factor] = {}
-        self._sessions: dict[str, Session] = {}
         self._revoked: dict[str, Revoked] = {}
         self._outbox: dict[str, Queued] = {}
         self._leases: dict[str, tuple[str, int]] = {}
@@ -69,15 +67,6 @@ class MemoryStore(MemoryRegistrations):
         self._end_theirs(user_id)
         return await self.end_sessions(user_id, End.PASSWORD, now=now, keep=keep)
 
-    async def change_own_password(
-        self, user_id: str, digest: str, *, old: str | None, keep: str, mail: Mail
-    ) -> Sequence[Revoked] | None:
-        user = self._users.get(user_id)
-        if user is None or user.status is not Status.ACTIVE or user.digest != old:
-            return None
-        self._queue(mail)
-        return await MemoryStore.change_password(self, user_id, digest, now=self._clock.now(), keep=keep)
-
     async def change_status(self, user_id: str, status: Status, *, now: int) -> Sequence[Revoked] | None:
         user = self._users.get(user_id)
         if user is None:
@@ -99,15 +88,7 @@ class MemoryStore(MemoryRegistrations):
     async def delete_user(self, user_id: str, *, now: int) -> Sequence[Revoked] | None:
         if user_id not in self._users:
             return None
-        ended = await self.end_sessions(user_id, End.REVOKED, now=now)
-        del self._users[user_id]
-        self._sessions = {sid: row for sid, row in self._sessions.items() if row.user_id != user_id}
-        self._challenges = {key: row for key, row in self._challenges.items() if row.user_id != user_id}
-        self._drop_factors(user_id)
-        return ended
-
-    def _drop_factors(self, user_id: str) -> None:
-        self._factors = {key: row for key, row in self._factors.items() if row.user_id != user_id}
+        return await self._delete(user_id, now)
 
     async def insert_session(
         self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
@@ -158,23 +139,7 @@ class MemoryStore(MemoryRegistrations):
         return LoadedSession(session, self._users[session.user_id], self._clock.now()) if session else None
 
     async def swap_session(self, before: Session, after: Session) -> bool:
-        row = self._sessions.get(before.sid)
-        if row is None or row.ended_at is not None or self._users[row.user_id].status is not Status.ACTIVE:
-            return False
-        now, then = row.lineage, before.lineage
-        if (now.parent, now.newest, now.crossed) != (then.parent, then.newest, then.crossed):
-            return False
-        self._sessions[row.sid] = replace(
-            row,
-            lineage=after.lineage,
-            auth_time=after.auth_time,
-            amr=after.amr,
-            idle_until=after.idle_until,
-            last_used_at=after.last_used_at,
-            ip=after.ip,
-            user_agent=after.user_agent,
-        )
-        return True
+        return self._swapped(before, after)
 
     async def record_crossing(self, sid: str, lineage: Lineage) -> None:
         row = self._sessions.get(sid)
@@ -225,30 +190,6 @@ class MemoryStore(MemoryRegistrations):
             del self._outbox[key]
         users = await self._sweep_unverified(now, batch)
         return len(sessions) + len(revoked) + len(expired) + users + self._sweep_challenges(now, batch)
-
-    async def list_factors(self, user_id: str) -> Sequence[Factor]:
-        return [self._factors[key] for key in sorted(self._factors) if self._factors[key].user_id == user_id]
-
-    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
-        theirs = await self.list_factors(factor.user_id)
-        if factor.user_id not in self._users or any(row.method is factor.method for row in theirs):
-            return None
-        self._factors[factor.id] = factor
-        return await self._changed_factors(factor.user_id, now, keep)
-
-    async def remove_factor(
-        self, factor_id: str, *, user_id: str, now: int, keep: str | None
-    ) -> Sequence[Revoked] | None:
-        row = self._factors.get(factor_id)
-        if row is None or row.user_id != user_id:
-            return None
-        del self._factors[factor_id]
-        return await self._changed_factors(user_id, now, keep)
-
-    async def _changed_factors(self, user_id: str, now: int, keep: str | None) -> Sequence[Revoked]:
-        two_factor = bool(await self.list_factors(user_id))
-        self._users[user_id] = replace(self._users[user_id], two_factor=two_factor)
-        return await self.end_sessions(user_id, End.FACTOR, now=now, keep=keep)
 
     async def queue_mail(self, mail: Mail) -> None:
         self._queue(mail)

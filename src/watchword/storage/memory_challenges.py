@@ -15,6 +15,7 @@ from watchword.core.challenge import (
     may_try,
     resent,
     spent,
+    waits,
 )
 from watchword.core.mail import Mail
 from watchword.core.user import Status, User
@@ -38,7 +39,8 @@ class MemoryChallenges(ABC):
         user, now = self._users.get(challenge.user_id), self._clock.now()
         if user is None or user.status is not Status.ACTIVE or user.digest != digest:
             return None
-        done = may_begin(spent(self._theirs(user.id), now)) is None
+        theirs = self._theirs(user.id)
+        done = may_begin(spent(theirs, now)) is None and not waits(theirs, challenge, now)
         if done:
             self._begin_now(challenge, now)
             self._queue(mail)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from watchword import events
-from watchword.core.challenge import OVER, Kind, digest_of, may_resend, may_try, resent
+from watchword.core.challenge import OVER, Kind, as_code, digest_of, may_resend, may_try, resent
 from watchword.core.factor import Factor, Method
 from watchword.core.revocation import Revoked
 from watchword.core.session import Client, End
@@ -17,6 +17,7 @@ from watchword.features.email_code import rules
 from watchword.flows.end import tell
 from watchword.flows.grant import Grant
 from watchword.flows.limits import address, admit
+from watchword.flows.live import still_live
 from watchword.flows.second_step import compose, refuse
 from watchword.flows.sign_in import start_session
 from watchword.ports import LoadedChallenge, LoadedSession, World
@@ -32,7 +33,7 @@ async def try_code(
     The try is counted before the code is looked at, so that guesses made at once are not more than those made one
     after another (SECURITY-TARGET attack 52).
     """
-    text, read_at = rules.code(code), world.clock.now()
+    text, read_at = as_code(code), world.clock.now()
     await admit(world, address("codes", client), client=client)
     digest = digest_of(token or "")
     found = await world.store.attempt_challenge(digest, Kind.LOGIN) if digest else None
@@ -88,7 +89,7 @@ async def resend(world: World, token: str | None, *, in_cookie: bool, client: Cl
 
 async def turn_on(world: World, loaded: LoadedSession, method: Method, *, client: Client) -> Factor:
     """From now on the user's sign-ins take the second step; every other session ends, as none of them has taken it
-    (ASVS 5.0 7.4.3). Raises AlreadyExists, Forbidden."""
+    (ASVS 5.0 7.4.3). Raises AlreadyExists, Forbidden, SessionEnded."""
     user = loaded.user
     if world.two_factor is TwoFactor.OFF:
         raise Forbidden("A second step is not offered here.")
@@ -98,19 +99,21 @@ async def turn_on(world: World, loaded: LoadedSession, method: Method, *, client
     factor = Factor(uuid7(now, secrets.token_bytes(10)), user.id, method, now)
     ended = await world.store.add_factor(factor, now=now, keep=loaded.session.sid)
     if ended is None:
+        await still_live(world, loaded)
         raise AlreadyExists("This second step is turned on already.")
     _told(world, ended, loaded, events.FACTOR_ADDED, method, now=now, client=client)
     return factor
 
 
 async def turn_off(world: World, loaded: LoadedSession, factor_id: str, *, client: Client) -> None:
-    """Every other session ends with it. Raises NotFound."""
+    """Every other session ends with it. Raises NotFound, SessionEnded."""
     user, now = loaded.user, world.clock.now()
     factor = next((row for row in await world.store.list_factors(user.id) if row.id == factor_id), None)
     if factor is None:
         raise NotFound("You have no such second step.")
     ended = await world.store.remove_factor(factor_id, user_id=user.id, now=now, keep=loaded.session.sid)
     if ended is None:
+        await still_live(world, loaded)
         raise NotFound("You have no such second step.")
     _told(world, ended, loaded, events.FACTOR_REMOVED, factor.method, now=now, client=client)
 

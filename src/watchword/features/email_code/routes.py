@@ -1,4 +1,4 @@
-"""POST /login/2fa and /login/2fa/resend; the list of second steps, turning one on and off."""
+"""POST /login/2fa, /login/2fa/resend and /reauthenticate/code; the list of second steps, turning one on and off."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from watchword.errors import (
     UnsupportedMediaType,
 )
 from watchword.features.email_code import flow
+from watchword.flows import proof
 from watchword.flows.live import FRESH_SECONDS, check_fresh
 from watchword.http.shapes import factor_json
 from watchword.http.site import Site
@@ -46,6 +47,10 @@ class Waiting(Body):
     """Empty, or the token of a login in mode bearer that waits for its second step."""
 
     two_factor_token: str | None = Field(None, max_length=64, repr=False)
+
+
+class Empty(Body):
+    """Nothing: the session says whose code it is."""
 
 
 class Code(Waiting):
@@ -87,6 +92,12 @@ def router(site: Site) -> APIRouter:
         seconds = await flow.resend(world, token, in_cookie=in_cookie, client=client)
         return reply({"ok": True, "expires_in": seconds}, status=202)
 
+    async def ask(request: Request, body: Empty) -> Response:
+        _, loaded = await site.signed_in(request.scope)
+        client = site.addresses.client(request.scope)
+        seconds = await proof.ask(world, loaded, client=client)
+        return reply({"ok": True, "expires_in": seconds}, status=202)
+
     async def turn_on(request: Request, body: Enrolment) -> Response:
         principal, loaded = await site.signed_in(request.scope)
         check_fresh(principal, loaded, FRESH_SECONDS)
@@ -115,6 +126,16 @@ def router(site: Site) -> APIRouter:
                 body=Waiting,
                 answer=CodeSent,
                 problems=waiting,
+                status=202,
+            ),
+            post(
+                f"{prefix}/reauthenticate/code",
+                ask,
+                summary="Send a code that proves that it is you",
+                tag="sign-in",
+                body=Empty,
+                answer=CodeSent,
+                problems=(*_UNREADABLE, *_UNKNOWN, Forbidden, TooManyAttempts, RateLimited),
                 status=202,
             ),
             post(

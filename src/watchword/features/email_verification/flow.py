@@ -17,7 +17,7 @@ from watchword.core.user import Status, canonical_login
 from watchword.core.uuid7 import uuid7
 from watchword.errors import ChallengeExpired
 from watchword.events import Event
-from watchword.features.email_verification import registration
+from watchword.features.email_verification import new_address, registration
 from watchword.flows import verification
 from watchword.flows.limits import address, admit
 from watchword.ports import LoadedLink, World
@@ -27,6 +27,7 @@ Complete = Callable[[World, LoadedLink, str | None, Client], Awaitable[bool]]
 
 COMPLETED_BY: Mapping[Kind, Complete] = {
     Kind.VERIFY: registration.complete,
+    Kind.ADDRESS: new_address.complete,
 }
 """Every kind of link that proves an address. Another one is a line here and a file beside this one."""
 

@@ -128,16 +128,32 @@ async def change(world: World, loaded: LoadedSession, current: str, new: str, *,
             world.emit(Event(events.SIGN_IN_FAILED, world.clock.now(), user.id, sid, client.ip))
             raise InvalidCredentials("The current password is wrong.")
         digest = await _new_digest(world, user, new)
+        outcome = await _set(world, loaded, digest, client=client)
+        if isinstance(outcome, Grant):
+            return outcome
+        loaded = outcome
+    raise Overloaded(retry_after=1)
+
+
+async def _set(world: World, loaded: LoadedSession, digest: str, *, client: Client) -> Grant | LoadedSession:
+    """Write a new digest and the proof of the old one as one: what has happened is never answered by a failure. The
+    session as it is now if the old one is another meanwhile. Raises SessionEnded."""
+    user, sid = loaded.user, loaded.session.sid
+    mail = _notice(world, user, client=client)
+    for _ in range(refresh.SWAPS):
+        read_at = world.clock.now()
+        current = await world.store.load_session(sid)
+        if current is None or not current.session.live(current.user, current.now):
+            raise SessionEnded
+        if current.user.digest != user.digest:
+            return current
+        after = refresh.proved(world, current, method=METHOD, client=client)
         ended = await world.store.change_own_password(
-            user.id, digest, old=user.digest, keep=sid, mail=_notice(world, user, client=client)
+            digest, old=user.digest, before=current.session, after=after, mail=mail
         )
         if ended is not None:
             _changed(world, user, ended, "change", sid=sid, client=client)
-            return await refresh.reauthenticate(world, loaded, method=METHOD, client=client)
-        again = await world.store.load_session(sid)
-        if again is None or not again.session.live(again.user, again.now):
-            raise SessionEnded
-        loaded = again
+            return refresh.granted(world, after, current, method=METHOD, client=client, read_at=read_at)
     raise Overloaded(retry_after=1)
 
 

@@ -13,8 +13,10 @@ from watchword.core.user import MAX_LOGIN
 from watchword.errors import (
     BadRequest,
     ChallengeExpired,
+    CodeInvalid,
     CsrfRejected,
     FieldError,
+    Forbidden,
     InvalidCredentials,
     InvalidRequest,
     InvalidToken,
@@ -28,6 +30,7 @@ from watchword.errors import (
     UnsupportedMediaType,
 )
 from watchword.features.password import flow
+from watchword.flows import proof
 from watchword.flows.second_step import SecondStep
 from watchword.http.site import Site
 from watchword.routing.answers import NextStep, Ok, SignedIn, Tokens, replies
@@ -46,9 +49,10 @@ class Login(Body):
 
 
 class Proof(Body):
-    """The password of who is signed in already."""
+    """The password of who is signed in already, or the code that they have asked for."""
 
-    password: str = Field(min_length=1, max_length=MAX_BYTES, repr=False)
+    password: str | None = Field(None, min_length=1, max_length=MAX_BYTES, repr=False)
+    code: str | None = Field(None, pattern=r"^[0-9]{6}$", repr=False)
 
 
 class NewPassword(Body):
@@ -100,8 +104,13 @@ def router(site: Site) -> APIRouter:
 
     async def reauthenticate(request: Request, body: Proof) -> Response:
         _, loaded = await site.signed_in(request.scope)
-        client = site.addresses.client(request.scope)
-        grant = await flow.reauthenticate(site.world, loaded, body.password, client=client)
+        world, client = site.world, site.addresses.client(request.scope)
+        if (body.password is None) is (body.code is None):
+            raise InvalidRequest(errors=(FieldError("password", "missing", "Give either password or code."),))
+        if body.password is not None:
+            grant = await flow.reauthenticate(world, loaded, body.password, client=client)
+        else:
+            grant = await proof.prove(world, loaded, body.code or "", client=client)
         return reply(*site.delivery.tokens(grant))
 
     async def change(request: Request, body: NewPassword) -> Response:
@@ -148,7 +157,7 @@ def router(site: Site) -> APIRouter:
         body=Proof,
         case=site.settings.field_case,
         answer=Tokens,
-        problems=proving,
+        problems=(*proving, Forbidden, CodeInvalid, ChallengeExpired, TooManyAttempts),
     )
     post = partial(PlainRoute, case=site.settings.field_case, tag="password")
     passwords = [

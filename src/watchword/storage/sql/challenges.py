@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ClauseElement,
+    Column,
     ColumnElement,
     Integer,
     Select,
@@ -29,6 +30,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import delete as delete_from
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from watchword.core.challenge import (
     CODES_AN_HOUR,
@@ -41,9 +43,10 @@ from watchword.core.challenge import (
     SKEW,
     TRIES,
     TRIES_A_DAY,
+    Kind,
 )
 from watchword.storage.sql import outbox
-from watchword.storage.sql.clauses import Now, limited
+from watchword.storage.sql.clauses import Now, limited, locked
 from watchword.storage.sql.rows import CHALLENGE, FACTOR, USER
 from watchword.storage.sql.tables import ww_challenge, ww_factor, ww_user
 
@@ -60,7 +63,14 @@ def _micros(count: int) -> ColumnElement[int]:
 
 
 _none, _one = literal_column("0", Integer), literal_column("1", Integer)
-_open = and_(_row.ended_at.is_(None), _row.sent_at <= Now() + _micros(SKEW), _row.expires_at > Now())
+
+
+def is_open(row: ReadOnlyColumnCollection[str, Column[Any]] = _row) -> ColumnElement[bool]:
+    """As `Challenge.open` says."""
+    return and_(row.ended_at.is_(None), row.sent_at <= Now() + _micros(SKEW), row.expires_at > Now())
+
+
+_open = is_open()
 
 # What counts, and until when: as `core.challenge.spent` does.
 _tried = and_(_theirs.tries > _none, _theirs.expires_at > Now() - _micros(DAY))
@@ -138,11 +148,22 @@ def issue() -> tuple[ClauseElement, ...]:
         "ended_at": null().cast(BigInteger),
     }
     allowed = select(*values.values()).where(
-        _fewer(_tries, TRIES_A_DAY, whose), _fewer(_codes, CODES_AN_HOUR, whose)
+        _fewer(_tries, TRIES_A_DAY, whose), _fewer(_codes, CODES_AN_HOUR, whose), ~exists().where(_waits())
     )
     made = insert(ww_challenge).from_select(list(values), allowed).returning(_row.id)
     there = exists().where(_row.id == bindparam("challenge"))
     return verified.with_for_update(), made, outbox.queue(there), spent(whose)
+
+
+def _waits() -> ColumnElement[bool]:
+    """One that proves the same in the same session, as `core.challenge.waits` says."""
+    same = and_(_theirs.kind == bindparam("kind"), _theirs.payload == bindparam("payload"))
+    return and_(
+        _theirs.kind == literal_column(f"'{Kind.REAUTHENTICATE}'"),
+        _theirs.user_id == bindparam("user_id"),
+        same,
+        is_open(_theirs),
+    )
 
 
 def attempt() -> tuple[ClauseElement, ...]:
@@ -185,8 +206,14 @@ def redeem() -> tuple[ClauseElement, ...]:
     ended. Then its end, and its last try given back."""
     mine = _row.id == bindparam("challenge")
     right = select(_user.id).join_from(ww_user, ww_challenge).where(mine, _row.code == _code, _open, _active)
-    redeemed = update(ww_challenge).where(mine).values(ended_at=Now(), tries=_row.tries - _one)
-    return right.with_for_update(), redeemed.returning(_row.id)
+    return right.with_for_update(), redeemed()
+
+
+def redeemed() -> ClauseElement:
+    """Its end, and its last try given back."""
+    mine = _row.id == bindparam("challenge")
+    gone = update(ww_challenge).where(mine).values(ended_at=Now(), tries=_row.tries - _one)
+    return gone.returning(_row.id)
 
 
 def end() -> ClauseElement:
@@ -221,13 +248,12 @@ def list_factors() -> Select[Any]:
     return select(*columns).where(_factor.user_id == bindparam("user_id")).order_by(_factor.id)
 
 
-def add_factor() -> tuple[ClauseElement, ...]:
+def add_factor(*, acting: bool) -> tuple[ClauseElement, ...]:
     """The lock; the factor, unless there is one of its method; the mark. `added` tells later statements."""
     values = {name: bindparam(name, type_=_factor[name].type) for name in FACTOR}
     same = exists().where(_factor.user_id == bindparam("user_id"), _factor.method == bindparam("method"))
     new = insert(ww_factor).from_select(list(values), select(*values.values()).where(~same))
-    locked = select(_user.id).where(_users_row).with_for_update()
-    return locked, new.returning(_factor.id), _mark()
+    return locked(acting=acting), new.returning(_factor.id), _mark()
 
 
 def added() -> ColumnElement[bool]:
@@ -235,11 +261,11 @@ def added() -> ColumnElement[bool]:
     return exists().where(_factor.id == bindparam("id"))
 
 
-def remove_factor() -> tuple[ClauseElement, ...]:
+def remove_factor(*, acting: bool) -> tuple[ClauseElement, ...]:
     """The lock, if the factor is theirs; its end; the mark."""
     theirs = and_(_factor.id == bindparam("id"), _factor.user_id == bindparam("user_id"))
-    locked = select(_user.id).where(_users_row, exists().where(theirs)).with_for_update()
-    return locked, delete_from(ww_factor).where(theirs).returning(_factor.id), _mark()
+    gone = delete_from(ww_factor).where(theirs).returning(_factor.id)
+    return locked(exists().where(theirs), acting=acting), gone, _mark()
 
 
 def _mark() -> ClauseElement:

@@ -1,13 +1,34 @@
-"""What statements are made of beyond SQLAlchemy's own: the clock that decides, and a limit. No statement."""
+"""What statements are made of beyond SQLAlchemy's own: the clock that decides, a limit, how sessions end, and how a
+clause becomes the text that a driver takes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Select, bindparam, literal_column
+from sqlalchemy import (
+    BigInteger,
+    ClauseElement,
+    ColumnElement,
+    Dialect,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from watchword.storage.sql.tables import ww_revocation, ww_session, ww_user
+
+Script = tuple[str, ...]
+"""The texts of one transaction, run in order with the same parameters."""
+
+_user, _session, _revocation = ww_user.c, ww_session.c, ww_revocation.c
 
 
 class Now(FunctionElement[int]):
@@ -33,3 +54,36 @@ def limited(query: Select[Any]) -> Select[Any]:
     """At most `:limit` rows."""
     # The offset is written out because SQLite's dialect would make a parameter of it.
     return query.limit(bindparam("limit", type_=BigInteger)).offset(literal_column("0", Integer))
+
+
+def locked(*conditions: ColumnElement[bool], acting: bool) -> Select[Any]:
+    """The lock of the user and, if one of their sessions is `acting`, of that: none that has ended. In this order, as
+    everywhere; the session is locked too as one that ends alone does not wait for its user."""
+    whose = select(_user.id)
+    if acting:
+        live = and_(
+            _session.user_id == _user.id, _session.sid == bindparam("keep"), _session.ended_at.is_(None)
+        )
+        whose = whose.join_from(ww_user, ww_session, live)
+    return whose.where(_user.id == bindparam("user_id"), *conditions).with_for_update()
+
+
+def ending(*which: ColumnElement[bool]) -> tuple[ClauseElement, ClauseElement]:
+    """Revoke the sessions that have not ended yet, then date their end by what was written: one instant, one clock."""
+    theirs = select(_session.sid, Now()).where(*which, _session.ended_at.is_(None)).with_for_update()
+    revoke = insert(ww_revocation).from_select(["sid", "created_at"], theirs)
+    end = (
+        update(ww_session)
+        .where(*which, _session.ended_at.is_(None), _session.sid == _revocation.sid)
+        .values(ended_at=_revocation.created_at, ended_as=bindparam("ended_as"))
+    )
+    return revoke.returning(_revocation.sid, _revocation.created_at), end.returning(_session.sid)
+
+
+def compiled(statement: ClauseElement, dialect: Dialect) -> str:
+    """The text of a statement, all values of which are parameters."""
+    text = statement.compile(dialect=dialect)
+    constants = {name for name, value in text.params.items() if value is not None}
+    if constants:
+        raise AssertionError(f"parameters that nobody would pass: {constants}")
+    return str(text)

@@ -1,4 +1,4 @@
-"""The verbs of links and of the passwords that people set themselves; `verbs` says what a verb is."""
+"""The verbs of links; `verbs` says what a verb is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MARKS = 64
 
 
 class LinkVerbs(ABC):
-    """Implements `ports.Links`, and of `ports.Users` what announces itself by mail."""
+    """Implements `ports.Links`."""
 
     _statements: Statements
 
@@ -37,13 +37,6 @@ class LinkVerbs(ABC):
 
     @abstractmethod
     async def _write(self, script: Script, parameters: Parameters) -> Sequence[Sequence[Row]]: ...
-
-    async def change_own_password(
-        self, user_id: str, digest: str, *, old: str | None, keep: str, mail: Mail
-    ) -> Sequence[Revoked] | None:
-        parameters = {"user_id": user_id, "digest": digest, "old": old, "keep": keep}
-        parameters |= {"ended_as": End.PASSWORD.value} | mail_parameters(mail)
-        return revoked(await self._write(self._statements.change_own_password, parameters))
 
     async def issue_link(self, challenge: Challenge, mail: Mail) -> bool:
         parameters = challenge_parameters(challenge) | mail_parameters(mail) | mark() | {"email": mail.to}

@@ -1,4 +1,4 @@
-"""The statements about links that were sent, and about the passwords that people set themselves, as clauses.
+"""The statements about links that were sent, as clauses.
 
 A link is asked for by anybody, for any address: what is run for an address that nobody has is what is run for any
 other, and it too has something to write.
@@ -57,6 +57,12 @@ def issue(dialect: Dialect) -> tuple[ClauseElement, ...]:
     """A mark that is there for everybody, so that every commit has something to make durable; the user's lock; the
     challenge; its mail."""
     reached = and_(_users_row, _not_disabled, _at_address)
+    locked = select(_user.id).where(reached).with_for_update()
+    return outbox.take_lease(dialect), locked, made(exists().where(reached)), outbox.queue(there())
+
+
+def made(*conditions: ColumnElement[bool]) -> ClauseElement:
+    """The challenge, unless there were enough of its kind lately."""
     lately = select(func.count()).where(
         _theirs.user_id == bindparam("user_id"),
         _theirs.kind == _kind,
@@ -76,13 +82,14 @@ def issue(dialect: Dialect) -> tuple[ClauseElement, ...]:
         "sends": _one,
         "ended_at": null().cast(BigInteger),
     }
-    allowed = select(*values.values()).where(
-        exists().where(reached), lately.scalar_subquery() < _micros(LINKS_AN_HOUR)
-    )
-    made = insert(ww_challenge).from_select(list(values), allowed).returning(_row.id)
-    there = exists().where(_row.id == bindparam("challenge"))
-    locked = select(_user.id).where(reached).with_for_update()
-    return outbox.take_lease(dialect), locked, made, outbox.queue(there)
+    few = lately.scalar_subquery() < _micros(LINKS_AN_HOUR)
+    allowed = select(*values.values()).where(few, *conditions)
+    return insert(ww_challenge).from_select(list(values), allowed).returning(_row.id)
+
+
+def there() -> ColumnElement[bool]:
+    """Whether it was made."""
+    return exists().where(_row.id == bindparam("challenge"))
 
 
 def load() -> Select[Any]:
@@ -118,17 +125,3 @@ def reset() -> tuple[ClauseElement, ...]:
         )
     )
     return strangers.returning(ww_factor.c.id), changed.returning(_user.id)
-
-
-def change_own() -> ClauseElement:
-    """The digest, while it is the one that was proved."""
-    return (
-        update(ww_user)
-        .where(
-            _users_row,
-            _user.status == literal_column("'active'"),
-            _user.digest.is_not_distinct_from(bindparam("old")),
-        )
-        .values(digest=bindparam("digest"))
-        .returning(_user.id)
-    )

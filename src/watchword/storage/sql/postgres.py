@@ -149,7 +149,7 @@ async def _transaction(connection: Connection, script: Script, parameters: Param
 @contextmanager
 def _translated() -> Iterator[None]:
     """Whatever says more about the database than about the statement is "not now"; its cause goes to the log, not to
-    a client."""
+    a client. What a unique index refuses has become somebody's since a condition was read."""
     try:
         yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:

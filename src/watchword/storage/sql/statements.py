@@ -41,12 +41,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.core.revocation import ROLES_MARGIN
-from watchword.storage.sql import challenges, links, outbox, registrations, throttle
-from watchword.storage.sql.clauses import Now, limited
+from watchword.storage.sql import challenges, links, outbox, own, registrations, throttle
+from watchword.storage.sql.clauses import Now, compiled, ending, limited
+from watchword.storage.sql.clauses import Script as Script
 from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
 from watchword.storage.sql.tables import text, ww_revocation, ww_schema_version, ww_session, ww_user
-
-Script = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,6 @@ class Statements:
     create_user: Script
     replace_digest: Script
     change_password: Script
-    change_own_password: Script
     enable: Script
     disable: Script
     change_roles: Script
@@ -105,6 +103,7 @@ class Statements:
     register: Script
     redeem_registration: Script
     sweep_unverified: Script
+    own: own.OwnStatements
 
 
 _user, _session, _revocation = ww_user.c, ww_session.c, ww_revocation.c
@@ -118,19 +117,19 @@ def compose(dialect: Dialect) -> Statements:
     change_password = update(ww_user).where(_users_row).values(digest=bindparam("digest")).returning(_user.id)
     change_status = update(ww_user).where(_users_row).values(status=bindparam("status")).returning(_user.id)
     lock_user = select(_user.id).where(_users_row).with_for_update()
-    end_all = _ending(_users_sessions)
+    end_all = ending(_users_sessions)
     others = _users_sessions, _session.sid.is_distinct_from(bindparam("keep"))
-    end_others = _ending(*others)
-    end_replaced = _ending(_session.sid == bindparam("replaces"))
+    end_others = ending(*others)
+    end_replaced = ending(_session.sid == bindparam("replaces"))
     theirs_or_anybodys = _session.user_id == func.coalesce(
         bindparam("user_id", type_=text()), _session.user_id
     )
 
     def one(statement: ClauseElement) -> str:
-        return _compiled(statement, dialect)
+        return compiled(statement, dialect)
 
     def script(*statements: ClauseElement) -> Script:
-        return tuple(_compiled(statement, dialect) for statement in statements)
+        return tuple(compiled(statement, dialect) for statement in statements)
 
     return Statements(
         load_user=one(_select_user().where(_users_row)),
@@ -145,7 +144,6 @@ def compose(dialect: Dialect) -> Statements:
         create_user=script(_create_user(dialect)),
         replace_digest=script(_replace_digest()),
         change_password=script(change_password, *end_others, challenges.end_all()),
-        change_own_password=script(links.change_own(), *end_others, challenges.end_all(), outbox.queue()),
         enable=script(change_status),
         disable=script(change_status, *end_all, challenges.end_all()),
         change_roles=script(_change_roles()),
@@ -154,7 +152,7 @@ def compose(dialect: Dialect) -> Statements:
         replace_session=script(_insert_session(*_as_verified), *end_replaced),
         swap_session=script(_swap_session()),
         record_crossing=script(_record_crossing()),
-        end_session=script(*_ending(_session.sid == bindparam("sid"), theirs_or_anybodys)),
+        end_session=script(*ending(_session.sid == bindparam("sid"), theirs_or_anybodys)),
         end_sessions=script(lock_user, *end_others),
         sweep_sessions=script(_sweep_sessions()),
         sweep_revocations=script(_sweep_revocations()),
@@ -175,8 +173,8 @@ def compose(dialect: Dialect) -> Statements:
         replace_by_challenge=script(*challenges.redeem(), _insert_session(), *end_replaced),
         end_challenge=script(challenges.end()),
         sweep_challenges=script(challenges.sweep(~registrations.waited_for())),
-        add_factor=script(*challenges.add_factor(), *_ending(*others, challenges.added())),
-        remove_factor=script(*challenges.remove_factor(), *end_others),
+        add_factor=script(*challenges.add_factor(acting=False), *ending(*others, challenges.added())),
+        remove_factor=script(*challenges.remove_factor(acting=False), *end_others),
         load_link=one(links.load()),
         issue_link=script(*links.issue(dialect)),
         recent_links=one(registrations.recent()),
@@ -188,15 +186,8 @@ def compose(dialect: Dialect) -> Statements:
         redeem_reset=script(
             links.redeemable(), *end_all, *links.reset(), challenges.end_all(), outbox.queue()
         ),
+        own=own.compose(dialect),
     )
-
-
-def _compiled(statement: ClauseElement, dialect: Dialect) -> str:
-    compiled = statement.compile(dialect=dialect)
-    constants = {name for name, value in compiled.params.items() if value is not None}
-    if constants:
-        raise AssertionError(f"parameters that nobody would pass: {constants}")
-    return str(compiled)
 
 
 def _select_user() -> Select[Any]:
@@ -309,18 +300,6 @@ def _record_crossing() -> ClauseElement:
         .values(crossings=bindparam("crossings"), crossed=bindparam("now_crossed"))
         .returning(_session.sid)
     )
-
-
-def _ending(*which: ColumnElement[bool]) -> tuple[ClauseElement, ClauseElement]:
-    """Revoke the sessions that have not ended yet, then date their end by what was written: one instant, one clock."""
-    theirs = select(_session.sid, Now()).where(*which, _session.ended_at.is_(None)).with_for_update()
-    revoke = insert(ww_revocation).from_select(["sid", "created_at"], theirs)
-    end = (
-        update(ww_session)
-        .where(*which, _session.ended_at.is_(None), _session.sid == _revocation.sid)
-        .values(ended_at=_revocation.created_at, ended_as=bindparam("ended_as"))
-    )
-    return revoke.returning(_revocation.sid, _revocation.created_at), end.returning(_session.sid)
 
 
 def _sweep_sessions() -> ClauseElement:

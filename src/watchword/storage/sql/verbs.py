@@ -10,7 +10,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from watchword.core.challenge import REMEMBERED, Challenge, Kind, Spent
-from watchword.core.factor import Factor
 from watchword.core.mail import Mail, Queued
 from watchword.core.revocation import Revoked, TokensFrom
 from watchword.core.rotation import Lineage
@@ -22,6 +21,7 @@ from watchword.ports import Issued, LoadedChallenge, LoadedSession, RevocationPa
 from watchword.rates import Rate
 from watchword.storage.sql.link_verbs import LinkVerbs, revoked
 from watchword.storage.sql.migrations import HEAD
+from watchword.storage.sql.own_verbs import OwnVerbs, swap_parameters
 from watchword.storage.sql.registration_verbs import RegistrationVerbs
 from watchword.storage.sql.rows import (
     CHALLENGE,
@@ -31,12 +31,10 @@ from watchword.storage.sql.rows import (
     Row,
     challenge_of,
     challenge_parameters,
-    factor_of,
     mail_parameters,
     queued_of,
     session_of,
     session_parameters,
-    swapped_parameters,
     text_of,
     throttle_parameters,
     user_of,
@@ -53,7 +51,7 @@ _LAST = "~"
 """Behind every id."""
 
 
-class SqlStore(LinkVerbs, RegistrationVerbs):
+class SqlStore(LinkVerbs, OwnVerbs, RegistrationVerbs):
     """Implements `ports.Store`.
 
     The ends of sessions are dated by `statements.Now`, the clock that `load_session` tells, and so not by the `now`
@@ -146,11 +144,7 @@ class SqlStore(LinkVerbs, RegistrationVerbs):
         return LoadedSession(session_of(row), user_of(row[_USER_AT:]), row[-1])
 
     async def swap_session(self, before: Session, after: Session) -> bool:
-        parameters = swapped_parameters(after)
-        parameters["sid"] = before.sid
-        parameters["was_parent"] = before.lineage.parent
-        parameters["was_newest"] = before.lineage.newest
-        parameters["was_crossed"] = before.lineage.crossed
+        parameters = swap_parameters(before, after) | {"sid": before.sid}
         [swapped] = await self._write(self._statements.swap_session, parameters)
         return bool(swapped)
 
@@ -175,7 +169,7 @@ class SqlStore(LinkVerbs, RegistrationVerbs):
         rows = await self._read(self._statements.list_sessions, {"user_id": user_id, "now": now})
         return [session_of(row) for row in rows]
 
-    # --- challenges and factors
+    # --- challenges
 
     async def issue_challenge(self, challenge: Challenge, mail: Mail, *, digest: str | None) -> Issued | None:
         parameters = challenge_parameters(challenge) | mail_parameters(mail) | {"digest": digest}
@@ -213,27 +207,6 @@ class SqlStore(LinkVerbs, RegistrationVerbs):
     async def end_challenge(self, digest: bytes) -> bool:
         [ended] = await self._write(self._statements.end_challenge, {"secret": digest})
         return bool(ended)
-
-    async def list_factors(self, user_id: str) -> Sequence[Factor]:
-        rows = await self._read(self._statements.list_factors, {"user_id": user_id})
-        return [factor_of(row) for row in rows]
-
-    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
-        parameters = {
-            "id": factor.id,
-            "user_id": factor.user_id,
-            "method": factor.method.value,
-            "created_at": factor.created_at,
-            "keep": keep,
-            "ended_as": End.FACTOR.value,
-        }
-        return _changed(await self._write(self._statements.add_factor, parameters))
-
-    async def remove_factor(
-        self, factor_id: str, *, user_id: str, now: int, keep: str | None
-    ) -> Sequence[Revoked] | None:
-        parameters = {"id": factor_id, "user_id": user_id, "keep": keep, "ended_as": End.FACTOR.value}
-        return _changed(await self._write(self._statements.remove_factor, parameters))
 
     # --- what was revoked, and what is old
 
@@ -317,10 +290,3 @@ def _loaded(rows: Sequence[Row], *, done: bool = False) -> LoadedChallenge | Non
 def _tried(results: Sequence[Sequence[Row]]) -> LoadedChallenge | None:
     """Of a script whose third statement did what was asked, if it was allowed, and whose last one tells."""
     return _loaded(results[-1], done=bool(results[2])) if results[0] else None
-
-
-def _changed(results: Sequence[Sequence[Row]]) -> list[Revoked] | None:
-    """Of a script whose second statement did what was asked, if it could, and whose fourth revokes."""
-    if not results[0] or not results[1]:
-        return None
-    return [Revoked(sid, at) for sid, at in results[3]]
