@@ -13,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from watchword.core.base64url import decode, encode
 from watchword.core.keys import KeyRing, Purpose
 
 SECRET = 32
@@ -104,15 +104,17 @@ def resent(challenge: Challenge, code: bytes, *, now: int, ttl: int) -> Challeng
 
 def token(secret: bytes) -> str:
     """The secret as it travels."""
-    return _PREFIX + urlsafe_b64encode(secret).rstrip(b"=").decode()
+    return _PREFIX + encode(secret).decode()
 
 
 def digest_of(presented: str) -> bytes | None:
     """What to look a token up by; None for what cannot be one. One spelling a secret."""
     if not _TOKEN.fullmatch(presented):
         return None
-    secret = urlsafe_b64decode(presented[len(_PREFIX) :] + "=")
-    return hashlib.sha256(secret).digest() if token(secret) == presented else None
+    try:
+        return digest_of_secret(decode(presented[len(_PREFIX) :].encode()))
+    except ValueError:
+        return None
 
 
 def digest_of_secret(secret: bytes) -> bytes:
