@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from watchword.spans import DAY, HOUR, MINUTE, SECOND
 from watchword.texts import did_you_mean, items
 
-SECOND = 1_000_000
-MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _RATE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,4})?([smhd])", re.ASCII)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from watchword.ports import World
+from watchword.spans import DAY, HOUR
 
-HOUR = 3_600_000_000
-
-KEPT = 7 * 86_400_000_000
+KEPT = 7 * DAY
 """Sessions stay seven days behind their end, so that a replay of an old token is still told as what it is."""
 BATCH = 500
 

@@ -32,8 +32,6 @@ from sqlalchemy import delete as delete_from
 
 from watchword.core.challenge import (
     CODES_AN_HOUR,
-    DAY,
-    HOUR,
     LIFE,
     LINKS,
     RESEND_AFTER,
@@ -42,6 +40,7 @@ from watchword.core.challenge import (
     TRIES,
     TRIES_A_DAY,
 )
+from watchword.spans import DAY, HOUR
 from watchword.storage.sql import outbox
 from watchword.storage.sql.clauses import Now, limited
 from watchword.storage.sql.rows import CHALLENGE, FACTOR, USER
