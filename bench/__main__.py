@@ -16,6 +16,7 @@ from bench.imports import imports
 from bench.load import tool
 from bench.logins import login
 from bench.refreshes import refresh
+from bench.sweeps import sweep
 from bench.table import Line, shown
 
 
@@ -34,6 +35,7 @@ PARTS = {
     "cold": Part(cold, full=(9, 1), quick=(1, 1)),
     "refresh": Part(refresh, full=(5, 2), quick=(2, 1)),
     "login": Part(login, full=(5, 3), quick=(1, 2)),
+    "sweep": Part(sweep, full=(20, 30), quick=(1, 5)),
     "import": Part(imports, full=(9, 0), quick=(2, 0)),
 }
 

@@ -24,8 +24,11 @@ from starlette.routing import Route
 from bench.machine import stay_on
 from watchword import Watchword
 from watchword.drivers.hasher import Argon2Hasher
+from watchword.drivers.sweeper import rest
 from watchword.fastapi import CurrentUser
 from watchword.fastapi import install as install_fastapi
+from watchword.flows.sweep import sweep_in_turn
+from watchword.routing.match import public
 from watchword.server.app import standalone
 from watchword.starlette import install as install_starlette
 
@@ -91,6 +94,17 @@ def whole() -> Any:
     return standalone(Watchword(), Route("/item", item))
 
 
+def sweeping() -> Any:
+    """The same, and a route that begins what the sweeper does every hour, and answers when it is done."""
+    auth = Watchword()
+
+    @public
+    async def sweep(request: Request) -> Response:
+        return JSONResponse({"gone": await sweep_in_turn(auth.world, "bench", rest)})
+
+    return standalone(auth, Route("/sweep", sweep))
+
+
 def refresh_floor() -> Any:
     """A POST route that answers as many bytes as /refresh does, and does nothing for it."""
     body = json.dumps({"expires_in": 900, "refresh_timeout": 0.0004}, separators=(",", ":")).encode()
@@ -131,6 +145,7 @@ APPS: dict[str, Callable[[], Any]] = {
         starlette_bare,
         starlette_guarded,
         whole,
+        sweeping,
         refresh_floor,
         login_floor,
     )

@@ -57,6 +57,17 @@ def whole(received: bytes) -> bool:
     return length is not None and len(received) >= end + 4 + int(length[1])
 
 
+async def answer_of(reader: asyncio.StreamReader) -> bytes:
+    """The next answer on a connection, for who sends at a pace of their own."""
+    answer = b""
+    while not whole(answer):
+        read = await reader.read(65_536)
+        if not read:
+            raise WrongAnswerError("the server closed the connection")
+        answer += read
+    return answer
+
+
 def checked(answer: bytes) -> bytes:
     """The same answer if it is a 200. Raises WrongAnswerError."""
     if not answer.startswith(b"HTTP/1.1 200 "):

@@ -46,18 +46,22 @@ class Chain:
             f"cookie: access_token={self._access.decode()}; refresh_token={self._refresh.decode()}",
         )
 
+    def take(self, answer: bytes) -> None:
+        """Put the cookies of an answer into the jar."""
+        given = dict(_SET_COOKIE.findall(answer))
+        if given[b"refresh_token"] == self._refresh:
+            self.repeats += 1
+        else:
+            self.rotations += 1
+        self._access, self._refresh = given[b"access_token"], given[b"refresh_token"]
+
     def until(self, deadline: float) -> Follow:
         """Takes an answer and refreshes again, until an instant of time.perf_counter."""
 
         def follow(answer: bytes) -> bytes | None:
             now = time.perf_counter()
             self.latencies.append(now - self._sent_at)
-            given = dict(_SET_COOKIE.findall(checked(answer)))
-            if given[b"refresh_token"] == self._refresh:
-                self.repeats += 1
-            else:
-                self.rotations += 1
-            self._access, self._refresh = given[b"access_token"], given[b"refresh_token"]
+            self.take(checked(answer))
             return self.refresh() if now < deadline else None
 
         return follow

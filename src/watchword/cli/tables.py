@@ -26,7 +26,8 @@ def migrate(as_sql: bool) -> None:
 @click.command()
 def cleanup() -> None:
     """Delete what expired or ended long ago. Servers do so hourly; this is for cron."""
+    from watchword.drivers.sweeper import rest
     from watchword.flows.sweep import sweep
 
-    gone = administer(lambda auth: sweep(auth.world))
+    gone = administer(lambda auth: sweep(auth.world, rest))
     click.echo(f"{gone} rows deleted")
