@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from statistics import quantiles
 
-from bench.databases import USER_AGENT, Texts, postgres, sign_in, sqlite, within
-from bench.load import Follow, WrongAnswerError, checked, converse, request
+from bench.databases import Texts, postgres, sign_in, sqlite, within
+from bench.load import USER_AGENT, Follow, WrongAnswerError, checked, converse, request
 from bench.servers import Server, busy, serving
 from bench.table import Goal, Line, interleaved
 from watchword import Watchword
