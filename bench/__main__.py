@@ -39,7 +39,7 @@ PARTS = {
     "login": Part(login, full=(5, 3), quick=(1, 2)),
     "mail": Part(mail, full=(5, 0), quick=(1, 0)),
     "enumeration": Part(enumeration, full=(20, 0), quick=(2, 0)),
-    "sweep": Part(sweep, full=(20, 30), quick=(1, 5)),
+    "sweep": Part(sweep, full=(20, 6), quick=(3, 5)),
     "import": Part(imports, full=(9, 0), quick=(2, 0)),
 }
 

@@ -95,14 +95,21 @@ def whole() -> Any:
 
 
 def sweeping() -> Any:
-    """The same, and a route that begins what the sweeper does every hour, and answers when it is done."""
+    """The same, and routes that begin and stop what the sweeper does every hour."""
     auth = Watchword()
+    tasks = []
 
     @public
     async def sweep(request: Request) -> Response:
-        return JSONResponse({"gone": await sweep_in_turn(auth.world, "bench", rest)})
+        tasks.append(asyncio.create_task(sweep_in_turn(auth.world, "bench", rest)))
+        return JSONResponse({})
 
-    return standalone(auth, Route("/sweep", sweep))
+    @public
+    async def stop(request: Request) -> Response:
+        tasks.pop().cancel()
+        return JSONResponse({})
+
+    return standalone(auth, Route("/sweep", sweep), Route("/rest", stop))
 
 
 def refresh_floor() -> Any:

@@ -1,29 +1,29 @@
-"""What refreshes feel of a sweep over a million expired rows, and how long it takes.
+"""What refreshes feel of a sweep over a million expired rows, and how long it would take.
 
 Chains refresh at a pace of their own, as browsers do, and not as fast as they are answered: a server that has nothing
-to spare makes everybody wait, sweep or none. The same chains are measured before, while and after rows are deleted.
+to spare makes everybody wait, sweep or none. The same chains are measured in turn while rows go and while none do. A
+sweep of so many takes an hour and more, as it shall be felt by nobody: its pace is measured here, not its end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
-from statistics import quantiles
-from threading import Thread
+from statistics import median, quantiles
 
 import psycopg
 import uvloop
 
 from bench.databases import Texts, postgres, sign_in, sqlite, within
-from bench.load import answer_of, checked
+from bench.load import answer_of, checked, exchange, request
 from bench.refreshes import SQLITE, WINDOW, Chain
 from bench.servers import Server, serving
-from bench.table import Goal, Line
+from bench.table import Goal, Line, interleaved, ratios
 from watchword import Watchword
 from watchword.flows.grant import Grant
 from watchword.spans import DAY
@@ -35,7 +35,6 @@ ROWS_A_ROUND = 50_000
 OWNERS = 20_000
 """Whose sessions expired."""
 SHARES = {"session": 0.85, "challenge": 0.05, "outbox": 0.05, "revocation": 0.05}
-HOURS = 24
 HOLDER = "bench"
 
 
@@ -58,70 +57,69 @@ BIG = Dialect(
 
 
 def sweep(place: Path, rounds: int, seconds: int) -> list[Line]:
-    """`rounds` times 50,000 expired rows; `seconds` of refreshes before and after the sweep."""
-    rows = rounds * ROWS_A_ROUND
+    """50,000 expired rows a round, of which some go; `seconds` of refreshes meanwhile, and as many without."""
     lite = sqlite(place, rotation_window=WINDOW, synchronous="full")
     with postgres(rotation_window=WINDOW) as big:
         stores: dict[str, Texts] = dict([(SQLITE, lite), *([big] if big else [])])
-        lines = []
-        for name, texts in stores.items():
-            grants = within(texts, _signed_in)
-            _expire(texts["database_url"], rows)
-            with serving({name: ("sweeping", texts)}) as servers:
-                lines += _lines(name, servers[name], grants, rows, seconds)
-    return lines
+        return [line for name, texts in stores.items() for line in _lines(name, texts, rounds, seconds)]
 
 
-def _lines(name: str, server: Server, grants: list[Grant], rows: int, seconds: int) -> list[Line]:
-    chains = [Chain(grant) for grant in grants]
-    _paced(server, chains, lambda since: since < 2)  # the first of a process are slower
-    before = _paced(server, chains, lambda since: since < seconds)
-    asked = Asked(server)
-    during = _paced(server, chains, lambda since: asked.is_alive())
-    after = _paced(server, chains, lambda since: since < seconds)
-    if asked.gone < rows:
-        raise RuntimeError(f"{asked.gone} of {rows} rows were swept")
-    calm = (_p99(before) + _p99(after)) / 2
+def _lines(name: str, texts: Texts, rounds: int, seconds: int) -> list[Line]:
+    grants, url, rows = within(texts, _signed_in), texts["database_url"], rounds * ROWS_A_ROUND
+    _expire(url, rows)
+    with serving({name: ("sweeping", texts)}) as servers:
+        load = Load(servers[name], grants, seconds)
+        figures = interleaved(rounds, {"calm": load.calm, "sweeping": load.sweeping})
+    gone, took = rows - _left(url), rounds * seconds
+    if not 0 < gone < rows:
+        raise RuntimeError(
+            f"{gone} of {rows} rows went while refreshes were measured: there must be some, and more"
+        )
     return [
         Line(
             "sweep",
-            f"p99 of a refresh while {rows:,} rows go ÷ without, {name}",
-            [_p99(during) / calm],
+            f"p99 of a refresh while expired rows go ÷ without, {name}",
+            ratios(figures["sweeping"], figures["calm"]),
             form="{:.2f}",
             goal=Goal(2, at_most=True),
-            beside=f"{_p99(during):.1f} ms by {_p99(before):.1f} before and {_p99(after):.1f} after, "
-            f"max {max(during):.0f} by {max(before + after):.0f}, {len(during):,} refreshes",
+            beside=f"{median(figures['sweeping']):.1f} by {median(figures['calm']):.1f} ms",
         ),
         Line(
             "sweep",
-            f"hours for a million rows, {name}",
-            [asked.seconds / 3600 * 1_000_000 / rows],
+            f"hours until a million rows are gone, {name}",
+            [took / 3600 * 1_000_000 / gone],
             form="{:.2f}",
-            goal=Goal(HOURS, at_most=True),
-            beside=f"{asked.seconds:.0f} s, {rows / asked.seconds:,.0f} rows/s",
+            goal=Goal(24, at_most=True),
+            beside=f"{gone:,} of {rows:,} in {took} s, {gone / took:,.0f} rows/s",
         ),
     ]
 
 
-class Asked(Thread):
-    """The request that begins a sweep and is answered at its end."""
+class Load:
+    """Chains that refresh, with and without a sweep beside them; the p99 in ms."""
 
-    def __init__(self, server: Server) -> None:
-        super().__init__()
-        self._port = server.port
-        self.gone, self.seconds = 0, 0.0
-        self.start()
+    def __init__(self, server: Server, grants: list[Grant], seconds: int) -> None:
+        self._server = server
+        self._chains = [Chain(grant) for grant in grants]
+        self._seconds = seconds
+        self.calm()  # the first answers of a process are slower
 
-    def run(self) -> None:
-        begun = time.monotonic()
-        connection = HTTPConnection("127.0.0.1", self._port)
-        connection.request("GET", "/sweep")
-        body = connection.getresponse().read()
-        self.seconds = time.monotonic() - begun
-        self.gone = int(body.rpartition(b":")[2].rstrip(b"}"))
+    def calm(self) -> float:
+        return quantiles(_paced(self._server, self._chains, self._seconds), n=100)[98]
+
+    def sweeping(self) -> float:
+        self._tell("/sweep")
+        try:
+            return self.calm()
+        finally:
+            self._tell("/rest")
+
+    def _tell(self, path: str) -> None:
+        with socket.create_connection(("127.0.0.1", self._server.port)) as connection:
+            checked(exchange(connection, request("GET", path)))
 
 
-def _paced(server: Server, chains: list[Chain], goes_on: Callable[[float], bool]) -> list[float]:
+def _paced(server: Server, chains: list[Chain], seconds: float) -> list[float]:
     """Milliseconds from the instant at which each refresh was due: one that waits for its forerunner has waited too."""
     millis: list[float] = []
 
@@ -129,7 +127,7 @@ def _paced(server: Server, chains: list[Chain], goes_on: Callable[[float], bool]
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         begun = time.perf_counter()
         due = begun + EVERY * number / len(chains)
-        while goes_on(due - begun):
+        while due - begun < seconds:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             writer.write(chain.refresh())
             chain.take(checked(await answer_of(reader)))
@@ -143,10 +141,6 @@ def _paced(server: Server, chains: list[Chain], goes_on: Callable[[float], bool]
 
     uvloop.run(all_of_them())
     return millis
-
-
-def _p99(millis: list[float]) -> float:
-    return quantiles(millis, n=100)[98]
 
 
 def _expire(url: str, rows: int) -> None:
@@ -165,18 +159,30 @@ def _expire(url: str, rows: int) -> None:
     ]
     statements.insert(0, _insert(dialect, "ww_user", OWNERS, _user(now, dialect)))
     if lite:
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
             for statement in statements:
                 connection.execute(statement)
             connection.commit()
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
         return
     with psycopg.connect(url, autocommit=True) as postgres:
         for statement in statements:
             postgres.execute(statement.encode())
         postgres.execute("VACUUM ANALYZE")
         postgres.execute("CHECKPOINT")
+
+
+def _left(url: str) -> int:
+    """How many of them are left."""
+    kinds = ("session", "challenge", "outbox", "revocation")
+    count = "SELECT " + " + ".join(f"(SELECT count(*) FROM ww_{kind})" for kind in kinds)
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            [(left,)] = connection.execute(count).fetchall()
+    else:
+        with psycopg.connect(url) as postgres:
+            [(left,)] = postgres.execute(count.encode()).fetchall()
+    return int(left) - CHAINS
 
 
 def _insert(dialect: Dialect, table: str, count: int, columns: dict[str, str]) -> str:

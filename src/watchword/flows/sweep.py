@@ -9,7 +9,7 @@ from watchword.spans import DAY, HOUR
 
 KEPT = 7 * DAY
 """Sessions stay seven days behind their end, so that a replay of an old token is still told as what it is."""
-BATCH = 100
+BATCH = 50
 LEASE = HOUR * 9 // 10
 """A little less than an hour, so that who comes every hour finds it free."""
 
