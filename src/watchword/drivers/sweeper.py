@@ -19,13 +19,15 @@ REST = 99
 in or refreshes waits for: what it is kept from for a hundredth of the time is not seen in their 99th percentile
 (`python -m bench sweep`), and some millions of rows go in a day all the same."""
 FIRST_SWEEP_SECONDS = 300.0
+BRIEF_REST = 9
+"""The same for whoever sweeps at an hour of their own choice, and waits for the end."""
 
 log = logging.getLogger("watchword")
 
 
-async def rest(took: int) -> None:
+async def rest(took: int, *, times: int = REST) -> None:
     """Let everybody else have their turn. `took` in µs."""
-    await asyncio.sleep(REST * took / SECOND)
+    await asyncio.sleep(times * took / SECOND)
 
 
 async def sweep_hourly(world: World) -> None:
