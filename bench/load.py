@@ -24,6 +24,8 @@ import uvloop
 
 CONNECTIONS = 8
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+OF_A_PAGE = ("origin: http://127.0.0.1:8000", "sec-fetch-site: same-origin", f"user-agent: {USER_AGENT}")
+"""What a browser says of a request that a page of ours makes."""
 WRK = shutil.which("wrk")
 _TURN = Path(__file__).with_name("turn.lua")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
@@ -83,15 +85,9 @@ def exchange(connection: socket.socket, sent: bytes) -> bytes:
     return answer
 
 
-def asking(path: str, body: Mapping[str, str], *headers: str) -> bytes:
+def asking(path: str, body: Mapping[str, str]) -> bytes:
     """A POST of JSON as a page of ours sends it."""
-    of_a_page = (
-        "content-type: application/json",
-        "origin: http://127.0.0.1:8000",
-        "sec-fetch-site: same-origin",
-        f"user-agent: {USER_AGENT}",
-    )
-    return request("POST", path, *of_a_page, *headers, body=json.dumps(body).encode())
+    return request("POST", path, "content-type: application/json", *OF_A_PAGE, body=json.dumps(body).encode())
 
 
 def checked(answer: bytes) -> bytes:

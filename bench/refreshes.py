@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from bench.databases import Texts, postgres, sign_in, sqlite, within
-from bench.load import USER_AGENT, Follow, WrongAnswerError, checked, converse, request
+from bench.load import OF_A_PAGE, Follow, WrongAnswerError, checked, converse, request
 from bench.servers import Server, busy, serving
 from bench.table import Goal, Line, interleaved
 from watchword import Watchword
@@ -23,7 +23,6 @@ CHAINS = 8
 WINDOW = "1ms"
 SQLITE = "SQLite, synchronous=FULL"
 FLOOR = "answers/s of a bare route as large"
-HEADERS = ("origin: http://127.0.0.1:8000", "sec-fetch-site: same-origin", f"user-agent: {USER_AGENT}")
 _SET_COOKIE = re.compile(rb"set-cookie: (access_token|refresh_token)=([^;]+);", re.I)
 
 
@@ -42,7 +41,7 @@ class Chain:
         return request(
             "POST",
             "/auth/refresh",
-            *HEADERS,
+            *OF_A_PAGE,
             f"cookie: access_token={self._access.decode()}; refresh_token={self._refresh.decode()}",
         )
 
@@ -136,7 +135,7 @@ def refresh(place: Path, rounds: int, seconds: int) -> list[Line]:
 def _floor(server: Server, seconds: float) -> float:
     """The same number of connections, each sending what a chain sends."""
     sent = request(
-        "POST", "/auth/refresh", *HEADERS, f"cookie: access_token={'a' * 500}; refresh_token={'r' * 84}"
+        "POST", "/auth/refresh", *OF_A_PAGE, f"cookie: access_token={'a' * 500}; refresh_token={'r' * 84}"
     )
     answered = 0
 

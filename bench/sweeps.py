@@ -195,7 +195,7 @@ def _id(prefix: str) -> str:
     return f"'{prefix}' || (10000000 + n) || '-0000-7000-8000-000000000000'"
 
 
-_OWNER = f"'u' || (10000001 + n * 7919 % {OWNERS}) || '-0000-7000-8000-000000000000'"
+_OWNER = f"'u' || (10000001 + n % {OWNERS} * 7919 % {OWNERS}) || '-0000-7000-8000-000000000000'"
 
 
 def _user(now: int, dialect: Dialect) -> dict[str, str]:
