@@ -11,11 +11,14 @@ from pathlib import Path
 
 from bench import machine
 from bench.databases import folder
+from bench.enumeration import enumeration
 from bench.guards import cold, guard
 from bench.imports import imports
 from bench.load import tool
 from bench.logins import login
+from bench.mails import mail
 from bench.refreshes import refresh
+from bench.sweeps import sweep
 from bench.table import Line, shown
 
 
@@ -34,6 +37,9 @@ PARTS = {
     "cold": Part(cold, full=(9, 1), quick=(1, 1)),
     "refresh": Part(refresh, full=(5, 2), quick=(2, 1)),
     "login": Part(login, full=(5, 3), quick=(1, 2)),
+    "mail": Part(mail, full=(5, 0), quick=(1, 0)),
+    "enumeration": Part(enumeration, full=(20, 0), quick=(2, 0)),
+    "sweep": Part(sweep, full=(20, 6), quick=(3, 5)),
     "import": Part(imports, full=(9, 0), quick=(2, 0)),
 }
 
@@ -45,7 +51,7 @@ def main() -> None:
     reader.add_argument(
         "parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}; all of them by default"
     )
-    reader.add_argument("--quick", action="store_true", help="under a minute, and rougher")
+    reader.add_argument("--quick", action="store_true", help="a few minutes, and rougher")
     asked = reader.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
         reader.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -59,8 +65,10 @@ def main() -> None:
             rounds, seconds = PARTS[name].quick if asked.quick else PARTS[name].full
             print(f"bench: {name}, {rounds} rounds …", file=sys.stderr, flush=True)
             lines += PARTS[name].measure(place, rounds, seconds)
+    missed = [line for line in lines if line.missed]
     print(*head, f"interleaved rounds, {time.monotonic() - begun:.0f} s in all", "", sep="\n")
     print(shown(lines))
+    sys.exit(1 if missed else 0)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,11 @@ from starlette.routing import Route
 from bench.machine import stay_on
 from watchword import Watchword
 from watchword.drivers.hasher import Argon2Hasher
+from watchword.drivers.sweeper import rest
 from watchword.fastapi import CurrentUser
 from watchword.fastapi import install as install_fastapi
+from watchword.flows.sweep import sweep_in_turn
+from watchword.routing.match import public
 from watchword.server.app import standalone
 from watchword.starlette import install as install_starlette
 
@@ -91,6 +94,24 @@ def whole() -> Any:
     return standalone(Watchword(), Route("/item", item))
 
 
+def sweeping() -> Any:
+    """The same, and routes that begin and stop what the sweeper does every hour."""
+    auth = Watchword()
+    tasks = []
+
+    @public
+    async def sweep(request: Request) -> Response:
+        tasks.append(asyncio.create_task(sweep_in_turn(auth.world, "bench", rest)))
+        return JSONResponse({})
+
+    @public
+    async def stop(request: Request) -> Response:
+        tasks.pop().cancel()
+        return JSONResponse({})
+
+    return standalone(auth, Route("/sweep", sweep), Route("/rest", stop))
+
+
 def refresh_floor() -> Any:
     """A POST route that answers as many bytes as /refresh does, and does nothing for it."""
     body = json.dumps({"expires_in": 900, "refresh_timeout": 0.0004}, separators=(",", ":")).encode()
@@ -131,6 +152,7 @@ APPS: dict[str, Callable[[], Any]] = {
         starlette_bare,
         starlette_guarded,
         whole,
+        sweeping,
         refresh_floor,
         login_floor,
     )

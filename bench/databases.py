@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from bench.load import USER_AGENT
 from watchword import Settings, Watchword
 from watchword.core.session import Client
 from watchword.core.user import User
@@ -25,7 +26,6 @@ from watchword.settings import Mode
 from watchword.storage.sql.migrate import migrate
 
 DEFAULT_POSTGRES_URL = "postgresql://postgres@127.0.0.1:5432/test"
-USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 T = TypeVar("T")
 Texts = Mapping[str, str]

@@ -7,11 +7,13 @@ on the same request, so that the load's core does not become the limit. wrk cost
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -21,6 +23,9 @@ from urllib.parse import urlsplit
 import uvloop
 
 CONNECTIONS = 8
+USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+OF_A_PAGE = ("origin: http://127.0.0.1:8000", "sec-fetch-site: same-origin", f"user-agent: {USER_AGENT}")
+"""What a browser says of a request that a page of ours makes."""
 WRK = shutil.which("wrk")
 _TURN = Path(__file__).with_name("turn.lua")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
@@ -55,6 +60,34 @@ def whole(received: bytes) -> bool:
     end = received.find(b"\r\n\r\n")
     length = _LENGTH.search(received, 0, end) if end >= 0 else None
     return length is not None and len(received) >= end + 4 + int(length[1])
+
+
+async def answer_of(reader: asyncio.StreamReader) -> bytes:
+    """The next answer on a connection, for who sends at a pace of their own."""
+    answer = b""
+    while not whole(answer):
+        read = await reader.read(65_536)
+        if not read:
+            raise WrongAnswerError("the server closed the connection")
+        answer += read
+    return answer
+
+
+def exchange(connection: socket.socket, sent: bytes) -> bytes:
+    """One request and its answer, for who has nothing else to do meanwhile."""
+    connection.sendall(sent)
+    answer = b""
+    while not whole(answer):
+        read = connection.recv(65_536)
+        if not read:
+            raise WrongAnswerError("the server closed the connection")
+        answer += read
+    return answer
+
+
+def asking(path: str, body: Mapping[str, str]) -> bytes:
+    """A POST of JSON as a page of ours sends it."""
+    return request("POST", path, "content-type: application/json", *OF_A_PAGE, body=json.dumps(body).encode())
 
 
 def checked(answer: bytes) -> bytes:

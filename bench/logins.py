@@ -6,7 +6,6 @@ Rates are per second of processor time, as in `bench.guards`; the waiting of oth
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import subprocess
 import sys
@@ -20,8 +19,8 @@ from statistics import median, quantiles
 from argon2 import PasswordHasher
 
 from bench.apps import PASSWORD
-from bench.databases import USER_AGENT, sign_in, sqlite, within
-from bench.load import checked, converse, request, whole
+from bench.databases import sign_in, sqlite, within
+from bench.load import asking, checked, converse, exchange, request
 from bench.machine import cores, stay_on
 from bench.servers import Server, busy, serving
 from bench.table import Goal, Line, interleaved, rate, ratios
@@ -92,7 +91,10 @@ class Storm:
             answered += 1
             return again if time.perf_counter() < begun + seconds else None
 
-        requests = [_login_request(f"user{number}@example.com") for number in range(AT_ONCE)]
+        requests = [
+            asking("/auth/login", {"email": f"user{number}@example.com", "password": PASSWORD})
+            for number in range(AT_ONCE)
+        ]
         over = threading.Event()
         with self._server.under_load() as spent, ThreadPoolExecutor(1) as thread:
             latencies = thread.submit(self._gets, over)
@@ -115,24 +117,9 @@ class Storm:
             while not over.is_set():
                 due += GET_EVERY
                 time.sleep(max(0.0, due - time.perf_counter()))
-                connection.sendall(self._get)
-                answer = connection.recv(65_536)
-                while not whole(answer):
-                    answer += connection.recv(65_536)
-                checked(answer)
+                checked(exchange(connection, self._get))
                 latencies.append((time.perf_counter() - due) * 1e3)
         return latencies
-
-
-def _login_request(email: str) -> bytes:
-    headers = (
-        "content-type: application/json",
-        "origin: http://127.0.0.1:8000",
-        "sec-fetch-site: same-origin",
-        f"user-agent: {USER_AGENT}",
-    )
-    body = json.dumps({"email": email, "password": PASSWORD}).encode()
-    return request("POST", "/auth/login", *headers, body=body)
 
 
 async def _prepared(auth: Watchword) -> str:

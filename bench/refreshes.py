@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from statistics import quantiles
 
-from bench.databases import USER_AGENT, Texts, postgres, sign_in, sqlite, within
-from bench.load import Follow, WrongAnswerError, checked, converse, request
+from bench.databases import Texts, postgres, sign_in, sqlite, within
+from bench.load import OF_A_PAGE, Follow, WrongAnswerError, checked, converse, request
 from bench.servers import Server, busy, serving
 from bench.table import Goal, Line, interleaved
 from watchword import Watchword
@@ -23,7 +23,6 @@ CHAINS = 8
 WINDOW = "1ms"
 SQLITE = "SQLite, synchronous=FULL"
 FLOOR = "answers/s of a bare route as large"
-HEADERS = ("origin: http://127.0.0.1:8000", "sec-fetch-site: same-origin", f"user-agent: {USER_AGENT}")
 _SET_COOKIE = re.compile(rb"set-cookie: (access_token|refresh_token)=([^;]+);", re.I)
 
 
@@ -42,9 +41,18 @@ class Chain:
         return request(
             "POST",
             "/auth/refresh",
-            *HEADERS,
+            *OF_A_PAGE,
             f"cookie: access_token={self._access.decode()}; refresh_token={self._refresh.decode()}",
         )
+
+    def take(self, answer: bytes) -> None:
+        """Put the cookies of an answer into the jar."""
+        given = dict(_SET_COOKIE.findall(answer))
+        if given[b"refresh_token"] == self._refresh:
+            self.repeats += 1
+        else:
+            self.rotations += 1
+        self._access, self._refresh = given[b"access_token"], given[b"refresh_token"]
 
     def until(self, deadline: float) -> Follow:
         """Takes an answer and refreshes again, until an instant of time.perf_counter."""
@@ -52,12 +60,7 @@ class Chain:
         def follow(answer: bytes) -> bytes | None:
             now = time.perf_counter()
             self.latencies.append(now - self._sent_at)
-            given = dict(_SET_COOKIE.findall(checked(answer)))
-            if given[b"refresh_token"] == self._refresh:
-                self.repeats += 1
-            else:
-                self.rotations += 1
-            self._access, self._refresh = given[b"access_token"], given[b"refresh_token"]
+            self.take(checked(answer))
             return self.refresh() if now < deadline else None
 
         return follow
@@ -132,7 +135,7 @@ def refresh(place: Path, rounds: int, seconds: int) -> list[Line]:
 def _floor(server: Server, seconds: float) -> float:
     """The same number of connections, each sending what a chain sends."""
     sent = request(
-        "POST", "/auth/refresh", *HEADERS, f"cookie: access_token={'a' * 500}; refresh_token={'r' * 84}"
+        "POST", "/auth/refresh", *OF_A_PAGE, f"cookie: access_token={'a' * 500}; refresh_token={'r' * 84}"
     )
     answered = 0
 

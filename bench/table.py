@@ -30,10 +30,14 @@ class Line:
     beside: str = ""
 
     @property
+    def missed(self) -> bool:
+        return self.goal is not None and not self.goal.met(median(self.figures))
+
+    @property
     def verdict(self) -> str:
         if self.goal is None:
             return ""
-        return "ok" if self.goal.met(median(self.figures)) else "MISSED"
+        return "MISSED" if self.missed else "ok"
 
     def cells(self) -> tuple[str, ...]:
         goal = (

@@ -63,7 +63,13 @@ def test_the_package_pulls_in_no_framework_no_database_and_no_cryptography(state
 def test_only_errors_and_settings_of_ours_come_along() -> None:
     """DESIGN §3."""
     ours = {name for name in modules_after("import watchword") if name.startswith("watchword")}
-    settings = {"watchword.settings", "watchword.texts", "watchword.choices", "watchword.rates"}
+    settings = {
+        "watchword.settings",
+        "watchword.texts",
+        "watchword.choices",
+        "watchword.rates",
+        "watchword.spans",
+    }
     assert ours == {"watchword", "watchword.errors"} | settings
 
 

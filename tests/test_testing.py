@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +20,13 @@ from watchword.errors import SettingsError
 from watchword.fastapi import CurrentUser, StoredUser, install, public, require
 from watchword.flows.follow import poll
 from watchword.settings import Settings
-from watchword.testing import TravellingClock, make_auth, sign_in_as
+from watchword.testing import Mailbox, TravellingClock, make_auth, sign_in_as
 
 LogIn = Callable[..., User]
 MODES = ("cookies", "hybrid", "bearer")
+PASSWORD = "a long way to Samarkand"
+HERE = {"origin": "http://testserver"}
+GUIDE = Path(__file__).parents[1] / "docs/guides/testing.md"
 
 
 def an_app(auth: Watchword) -> FastAPI:
@@ -49,6 +56,15 @@ def an_app(auth: Watchword) -> FastAPI:
         return "hello"
 
     return app
+
+
+def create(client: TestClient, auth: Watchword, email: str) -> None:
+    assert client.portal is not None
+    client.portal.call(lambda: auth.users.create(email, PASSWORD))
+
+
+def sign_in(client: TestClient, email: str) -> Any:
+    return client.post("/auth/login", json={"email": email, "password": PASSWORD})
 
 
 @pytest.fixture(params=MODES)
@@ -88,6 +104,63 @@ def test_roles_are_given_to_a_new_user(client: TestClient, auth: Watchword, logi
     assert client.get("/owners").json() == user.id
 
 
+def test_the_mailbox_has_the_code_that_a_sign_in_waits_for(
+    watchword_clock: TravellingClock,
+) -> None:
+    """The newest of an address, with a clock that stands still and in however many sign-ins; nobody else's."""
+    auth = make_auth(watchword_clock, two_factor="required")
+    mailbox = Mailbox(auth)
+    with TestClient(an_app(auth), headers=HERE) as client:
+        create(client, auth, "ada@example.com")
+        create(client, auth, "eve@example.com")
+        codes = []
+        for _ in range(5):
+            assert sign_in(client, "ada@example.com").json()["next"]["step"] == "two_factor"
+            codes.append(mailbox.code_for("Ada@Example.com"))
+            assert client.post("/auth/login/2fa", json={"code": codes[-1]}).status_code == 200
+        assert len(mailbox.letters("ada@example.com")) == 5
+        with pytest.raises(
+            LookupError, match=r"no message to eve@example.com has a code in it; there is nothing"
+        ):
+            mailbox.code_for("eve@example.com")
+
+
+def test_the_mailbox_has_the_link_that_sets_a_new_password(
+    watchword_auth: Watchword, mailbox: Mailbox
+) -> None:
+    """And tells what else there is when there is none."""
+    with TestClient(an_app(watchword_auth), headers=HERE) as client:
+        create(client, watchword_auth, "ada@example.com")
+        client.post("/auth/password/forgot", json={"email": "ada@example.com"})
+        new = {"token": mailbox.link_for("ada@example.com"), "new_password": "another way to Samarkand"}
+        assert client.post("/auth/password/reset", json=new).status_code == 200
+        assert client.post("/auth/password/reset", json=new).status_code == 401
+        with pytest.raises(
+            LookupError, match=r"has a code in it; there is '.*password.*', 'A new password for"
+        ):
+            mailbox.code_for("ada@example.com")
+
+
+def test_a_mailbox_of_a_database_says_that_it_cannot_be_read() -> None:
+    """Its verbs would have to wait, and what was sent is wiped there."""
+    auth = Watchword(
+        Settings.parse({"secret": make_auth().settings.secret[0], "database_url": "sqlite:///here.db"})
+    )
+    with pytest.raises(SettingsError, match="make_auth"):
+        Mailbox(auth)
+
+
+def test_the_guide_can_be_done_as_it_stands(tmp_path: Path) -> None:
+    """docs/guides/testing.md: its files, in a folder of their own, run by pytest."""
+    for block in re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.M | re.S):
+        name = block.partition("\n")[0].removeprefix("# ")
+        (tmp_path / name).write_text(block, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "4 passed" in run.stdout
+
+
 def test_signing_in_again_changes_who_it_is(client: TestClient, auth: Watchword, login_as: LogIn) -> None:
     """The last one counts; the same address is the same user."""
     ada = login_as(client, auth, "ada@example.com")
@@ -112,10 +185,9 @@ def test_travelling_makes_tokens_expire_and_sign_ins_old(
 
 def test_a_client_can_also_sign_in_by_itself(client: TestClient, auth: Watchword) -> None:
     """With a password and over the real route; hashing is cheap."""
-    assert client.portal is not None
-    client.portal.call(lambda: auth.users.create("ada@example.com", "a long way to Samarkand"))
-    credentials = {"email": "ada@example.com", "password": "a long way to Samarkand"}
-    answer = client.post("/auth/login", json=credentials, headers={"origin": "http://testserver"})
+    create(client, auth, "ada@example.com")
+    client.headers.update(HERE)
+    answer = sign_in(client, "ada@example.com")
     assert answer.status_code == 200
     token = answer.json().get("access_token")
     headers = {"authorization": f"Bearer {token}"} if token else {}

@@ -100,6 +100,7 @@ class Watchword:
         self.settings = settings
         self.mailer = mailer or mailer_of(settings)
         self._bell = Bell()
+        limiter = limiter or limiter_of(settings, store)
         self.world = World(
             store=store,
             hasher=hasher or Argon2Hasher(threads=settings.hash_threads),
@@ -125,8 +126,8 @@ class Watchword:
             letters=letters_of(settings, mail_templates),
             limits=settings.limits,
             limit_keys=LimitKeys(ring),
-            limiter=limiter or limiter_of(settings, store),
-            near_limiter=MemoryLimiter(),
+            limiter=limiter,
+            near_limiter=limiter if isinstance(limiter, MemoryLimiter) else MemoryLimiter(),
             devices=KnownDevices(ring),
             mail_queued=self._bell.ring,
             claims=with_fields(settings.access_claims, claims),

@@ -128,7 +128,7 @@ class World:
     limit_keys: LimitKeys
     limiter: Limiter
     near_limiter: Limiter
-    """In this process: for what may not wait for another machine (see flows.limits)."""
+    """In this process: for what may not wait for another machine (see flows.limits). `limiter` itself, if that is."""
     devices: KnownDevices
     mail_queued: Callable[[], None]
     """To be called behind every verb that queued a message: a hint, so that nobody waits for the next look."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from watchword.spans import DAY, HOUR, MINUTE, SECOND
 from watchword.texts import did_you_mean, items
 
-SECOND = 1_000_000
-MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _RATE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,4})?([smhd])", re.ASCII)
 
@@ -64,14 +63,17 @@ class Limits:
     """The rates that are in force, by name, in the order of `DEFAULTS`; what is not in here has no limit."""
 
     rates: tuple[tuple[str, Rate], ...] = tuple(DEFAULTS.items())
+    _by_name: Mapping[str, Rate | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", dict.fromkeys(DEFAULTS) | dict(self.rates))
 
     def __bool__(self) -> bool:
         return bool(self.rates)
 
     def get(self, name: str) -> Rate | None:
-        if name not in DEFAULTS:
-            raise KeyError(name)  # a misspelt name must not be a limit that is off
-        return dict(self.rates).get(name)
+        """None when it is off. Raises KeyError for a misspelt name, which must not be a limit that is off."""
+        return self._by_name[name]
 
 
 def limits(text: str) -> Limits:

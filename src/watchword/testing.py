@@ -1,15 +1,17 @@
-"""A pytest plugin for apps that use Watchword: sign a test client in, and travel in time.
+"""A pytest plugin for apps that use Watchword: sign a test client in, read its mail, and travel in time.
 
     def test_profile(login_as, client, auth):     # `auth` and a Starlette TestClient come from fixtures of your own
         login_as(client, auth, "ada@example.com", roles=["owner"])
         assert client.get("/profile").status_code == 200
 
 `watchword_clock` is a clock to give to `Watchword(clock=…)`; `watchword_auth` a whole Watchword over a memory store
-with it, hashing cheaply. Never for production: nothing here is imported by anything else.
+with it, hashing cheaply; `mailbox` reads the codes and links that it sends. Never for production: nothing here is
+imported by anything else.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -21,11 +23,15 @@ import anyio
 import pytest
 
 from watchword.auth import Watchword
+from watchword.core.challenge import CODE_IN_TEXT, TOKEN
+from watchword.core.mail import Letter, Mail
 from watchword.core.session import Client
-from watchword.core.user import User
+from watchword.core.user import User, canonical_login
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.errors import NotFound, SettingsError
+from watchword.flows.outbox import opened
 from watchword.flows.sign_in import start_session
+from watchword.ports import Clock
 from watchword.settings import Settings
 from watchword.storage.memory import MemoryStore
 from watchword.texts import duration
@@ -58,7 +64,7 @@ def make_auth(clock: TravellingClock | None = None, **texts: str) -> Watchword:
         "limits": "off",
     } | texts
     hasher = Argon2Hasher(threads=1, memory=8, passes=1)
-    return Watchword(Settings.parse(given), store=MemoryStore(clock), hasher=hasher, clock=clock)
+    return Watchword(Settings.parse(given), store=KeepingStore(clock), hasher=hasher, clock=clock)
 
 
 async def sign_in_as(
@@ -89,6 +95,51 @@ async def sign_in_as(
     return user, {"cookie": "; ".join(pairs), "origin": auth.settings.url}
 
 
+class KeepingStore(MemoryStore):
+    """A memory store that keeps every message as it was queued, in that order: on a clock that stands still no id tells
+    which is the newest, and one that was sent is wiped."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.queued: list[Mail] = []
+
+    def _queue(self, mail: Mail) -> None:
+        super()._queue(mail)
+        self.queued.append(mail)
+
+
+class Mailbox:
+    """What an installation of `make_auth` has for people to read, sent or not. Raises SettingsError for any other."""
+
+    def __init__(self, auth: Watchword) -> None:
+        store = auth.world.store
+        if not isinstance(store, KeepingStore):
+            raise SettingsError("mailbox: only what make_auth made keeps its mail to be read")
+        self._world, self._store = auth.world, store
+
+    def letters(self, email: str) -> list[Letter]:
+        """The messages to an address as it would read them, newest first."""
+        login = canonical_login(email)
+        return [opened(self._world, mail) for mail in reversed(self._store.queued) if mail.to == login]
+
+    def code_for(self, email: str) -> str:
+        """The six digits that were sent to an address last. Raises LookupError when there are none."""
+        return self._newest(email, CODE_IN_TEXT, "a code")
+
+    def link_for(self, email: str) -> str:
+        """The token of the link that was sent to an address last: what its page sends as `token`. Raises LookupError
+        when there is none."""
+        return self._newest(email, TOKEN, "a link")
+
+    def _newest(self, email: str, sought: re.Pattern[str], name: str) -> str:
+        letters = self.letters(email)
+        for letter in letters:
+            if found := sought.search(letter.text):
+                return found[0]
+        others = ", ".join(repr(letter.subject) for letter in letters) or "nothing"
+        raise LookupError(f"no message to {email} has {name} in it; there is {others}")
+
+
 @pytest.fixture
 def watchword_clock() -> TravellingClock:
     """A clock for `Watchword(clock=…)` that `travel("15m")` moves."""
@@ -99,6 +150,12 @@ def watchword_clock() -> TravellingClock:
 def watchword_auth(watchword_clock: TravellingClock) -> Watchword:
     """A Watchword over a memory store, following `watchword_clock`."""
     return make_auth(watchword_clock)
+
+
+@pytest.fixture
+def mailbox(watchword_auth: Watchword) -> Mailbox:
+    """What `watchword_auth` has queued: `mailbox.code_for(email)`, `mailbox.link_for(email)`."""
+    return Mailbox(watchword_auth)
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from watchword.core.challenge import (
     CODES,
     CODES_AN_HOUR,
-    DAY,
-    HOUR,
     LIFE,
     LINK_LIFE,
     LINKS,
@@ -21,7 +19,6 @@ from watchword.core.challenge import (
     OVER,
     RESEND_AFTER,
     RESENDS_AN_HOUR,
-    SECOND,
     SKEW,
     TRIES,
     TRIES_A_DAY,
@@ -44,6 +41,7 @@ from watchword.core.challenge import (
     token,
 )
 from watchword.core.keys import KeyRing, Purpose
+from watchword.spans import DAY, HOUR, SECOND
 
 NOW = 1_800_000_000 * SECOND
 TTL = 600 * SECOND

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchword.core.csrf import LEEWAY, NONCE, SAFE_METHODS, CsrfTokens, trusted
+from watchword.core.csrf import NONCE, SAFE_METHODS, CsrfTokens, trusted
 from watchword.core.keys import KeyRing, Purpose
+from watchword.core.tagged_token import LEEWAY
 
 OURS = frozenset({"https://app.example.com", "https://admin.example.com:8443", "http://127.0.0.1:8000"})
 

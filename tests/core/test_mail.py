@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from watchword.core.keys import KeyRing
-from watchword.core.mail import HOUR, LIFE, MAX_ERROR, SECOND, Letter, Mail, Queued, Seals, next_wait, noted
+from watchword.core.mail import LIFE, MAX_ERROR, Letter, Mail, Queued, Seals, next_wait, noted
+from watchword.spans import HOUR, SECOND
 
 OLD, NEW = b"an old root secret of 32 characters", b"a new root secret of 32 characters!"
 NONCE = bytes(range(12))

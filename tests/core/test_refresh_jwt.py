@@ -314,7 +314,7 @@ def test_a_tag_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> 
     right, wrong = opaque.read(jwt()), opaque.read(jwt(jwt_claims(jti=b64(bytes(32)).decode())))
     assert right is not None
     assert wrong is not None
-    monkeypatch.setattr("watchword.core.refresh_token.hmac.compare_digest", spy)
+    monkeypatch.setattr("watchword.core.derived_token.hmac.compare_digest", spy)
     assert opaque.genuine(right, row())
     assert not opaque.genuine(wrong, row())
     assert asked == [32, 32]

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from tests.core.forging import OTHER_SECRET, SECRET, forge, hkdf, issue
 from tests.core.refresh_forging import OTHER_SEED, OTHER_SID, SEED, SID, genuine, refresh_tokens, row
+from watchword.core.derived_token import LENGTH, Presented
 from watchword.core.keys import KeyRing, Purpose
-from watchword.core.refresh_token import LENGTH, PREFIX, Presented
+from watchword.core.refresh_token import PREFIX
 from watchword.settings import Algorithm
 
 LETTERS = string.ascii_letters + string.digits + "-_"
@@ -243,7 +244,7 @@ def test_a_tag_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> 
         asked.append((one, other))
         return real(one, other)
 
-    monkeypatch.setattr("watchword.core.refresh_token.hmac.compare_digest", spy)
+    monkeypatch.setattr("watchword.core.derived_token.hmac.compare_digest", spy)
     presented = taken_apart(tokens.mint(row()))
     assert tokens.genuine(presented, row())
     assert not tokens.genuine(replace(presented, tag=bytes(32)), row())

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from watchword.core.keys import KeyRing
 from watchword.core.throttle import LimitKeys, Verdict, network_of, take
-from watchword.rates import DAY, DEFAULTS, HOUR, MINUTE, SECOND, Rate
+from watchword.rates import DEFAULTS, Rate
+from watchword.spans import DAY, HOUR, MINUTE, SECOND
 
 NOW = 1_800_000_000 * SECOND
 TEN_A_MINUTE = Rate(10, MINUTE)

@@ -309,6 +309,35 @@ def test_one_process_sweeps_and_in_an_hour_another_may(lab: Lab) -> None:
     assert step(lab.store.take_lease("sweep", "two", span=SECOND)) is True
 
 
+def test_a_sweep_rests_behind_each_batch_and_holds_its_lease_however_long_it_takes(lab: Lab) -> None:
+    """DESIGN §4.8: one worker sweeps, and everybody else has their turn in between."""
+    for _ in range(2 * BATCH + 1):
+        lab.session()
+    lab.travel(15 * DAY)
+    left: list[bool] = []
+
+    async def rest(took: int) -> None:
+        assert took == 0, "by a clock that stands still"
+        lab.travel(HOUR / 2)
+        left.append(await lab.store.take_lease("sweep", "two", span=SECOND))
+
+    assert step(sweep_in_turn(lab.world, "one", rest)) == 2 * BATCH + 1
+    assert left == [False, False, False]
+
+
+def test_who_has_lost_the_lease_sweeps_no_more(lab: Lab) -> None:
+    """DESIGN §4.8: a process that was suspended for hours in the middle of it."""
+    for _ in range(BATCH + 1):
+        lab.session()
+    lab.travel(15 * DAY)
+
+    async def sleep(took: int) -> None:
+        lab.travel(2 * HOUR)
+        assert await lab.store.take_lease("sweep", "two", span=HOUR * SECOND)
+
+    assert step(sweep_in_turn(lab.world, "one", sleep)) == BATCH
+
+
 def test_sweeping_goes_on_until_nothing_is_left(lab: Lab) -> None:
     """F14; ASVS 14.2.7: in batches, so that no lock is held for long."""
     for _ in range(BATCH + 20):

@@ -195,6 +195,9 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     ),
     "watchword.flows.follow.poll": lambda lab: follow.poll(lab.world, None),
     "watchword.flows.limits.admit": lambda lab: limits.admit(lab.world, ("login", "x"), client=HOME),
+    "watchword.flows.limits.admit_here_first": lambda lab: limits.admit_here_first(
+        lab.world, ("login", "x"), client=HOME
+    ),
     "watchword.flows.limits.admit_refresh": lambda lab: limits.admit_refresh(
         lab.world, lab.session().session.sid, "1", client=HOME
     ),
@@ -221,6 +224,7 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
         mode=Mode.HYBRID,
         replaces=None,
     ),
+    "watchword.flows.sweep.at_once": lambda lab: sweep.at_once(1),
     "watchword.flows.sweep.sweep": lambda lab: sweep.sweep(lab.world),
     "watchword.flows.sweep.sweep_in_turn": lambda lab: sweep.sweep_in_turn(lab.world, "one"),
     "watchword.flows.users.create": lambda lab: users.create(lab.world, "eve@example.com", None),

@@ -15,6 +15,7 @@ from watchword.auth import Watchword
 from watchword.errors import Unavailable
 from watchword.rates import Rate
 from watchword.settings import Settings
+from watchword.storage.memory_limiter import MemoryLimiter
 
 WRONG = "not her password"
 NOBODY = "nobody@example.com"
@@ -336,6 +337,7 @@ async def test_no_event_and_no_answer_tells_which_account_was_guessed_at() -> No
 async def test_an_address_that_has_had_enough_costs_the_shared_limiter_nothing() -> None:
     """Attack 72: new logins from one address would each leave a row, and wait for one that everybody shares."""
     home = await house(limits="on")
+    object.__setattr__(home.auth.world, "near_limiter", MemoryLimiter())  # as beside a database or Redis
     asked: list[int] = []
     take = home.auth.world.limiter.take
 
@@ -348,6 +350,39 @@ async def test_an_address_that_has_had_enough_costs_the_shared_limiter_nothing()
     for number in range(40):
         await device.sign_in(f"nobody{number}@example.com", WRONG)
     assert len(asked) == 10
+
+
+async def test_a_sign_in_takes_of_an_addresss_budget_once() -> None:
+    """Where all limits are of this process there is one place to ask."""
+    home = await house(limits="login=3/m")
+    counted = list[str]()
+    take = home.auth.world.limiter.take
+
+    async def noted(keys: Sequence[tuple[str, Rate]], *, now: int) -> int | None:
+        counted.extend(key for key, _ in keys)
+        return await take(keys, now=now)
+
+    instead(home.auth.world.limiter, "take", noted)
+    assert home.auth.world.near_limiter is home.auth.world.limiter
+    assert await guesses(home.device(), 1) == [401]
+    assert len(counted) == len(set(counted)) == 3, "address, account, everybody"
+
+
+@pytest.mark.parametrize(("near", "left"), [(False, 2), (True, 0)], ids=["one process", "a database"])
+async def test_what_another_limit_refuses_costs_an_address_its_tries_in_the_process_alone(
+    near: bool, left: int
+) -> None:
+    """Attack 72: else one address could have a database asked without end about accounts that are locked."""
+    home = await house(limits="login=4/m,login_account=2/h")
+    if near:
+        object.__setattr__(home.auth.world, "near_limiter", MemoryLimiter())
+    device = home.device()
+    assert await guesses(device, 4) == [401, 401, 429, 429]
+    assert (await guesses(device, 3, NOBODY)).count(401) == left
+    object.__setattr__(
+        home.auth.world, "near_limiter", home.auth.world.limiter
+    )  # another process, the same database
+    assert (await guesses(device, 2, EVE)).count(401) == (2 - left)
 
 
 async def test_links_are_asked_for_twenty_times_an_hour_by_an_address_and_taken_ten_times_a_minute() -> None:

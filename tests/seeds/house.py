@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import httpx2
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -137,6 +138,17 @@ def running(name: str, folder: Path, **more: str) -> Iterator[House]:
             log.seek(0)
             said = log.read().decode(errors="replace")
             assert "Traceback" not in said, said
+
+
+def house_of(seed: str, **options: str) -> Any:
+    """A fixture: a seed's house for a module, whose names its clients find."""
+
+    @pytest.fixture(scope="module")
+    def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+        with running(seed, tmp_path_factory.mktemp("house"), **options) as house, names_on_this_machine():
+            yield house
+
+    return house
 
 
 @contextmanager

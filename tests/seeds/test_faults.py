@@ -7,7 +7,7 @@ W4 in `test_refresh_cost`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
@@ -16,7 +16,7 @@ import httpx2
 import jwt
 import pytest
 
-from tests.seeds.house import House, names_on_this_machine, running
+from tests.seeds.house import House, house_of
 from tests.seeds.settings import COMMON
 from tests.seeds.tabs import (
     DAY,
@@ -47,11 +47,7 @@ T = TypeVar("T")
 SECRET = "Kx3vQ9zL7mW2pR8tY5uB1nC6dF4gH0jS-aE"
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("S1")
-    with running("S1", folder, trusted_origins=PAGE) as house, names_on_this_machine():
-        yield house
+house = house_of("S1", trusted_origins=PAGE)
 
 
 def test_w2_a_page_without_memory_renews_by_its_cookie(house: House) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from tests.cli.programs import run, spoken
 from tests.seeds.callers import CALLERS, Python, header, set_cookies
 from tests.seeds.forged import aged, parts
-from tests.seeds.house import USERNAME, House, names_on_this_machine, running
+from tests.seeds.house import USERNAME, House, house_of
 from tests.servers import EMAIL, PASSWORD, Answer, Browser, serving
 from watchword.fastapi import install
 from watchword.http.authenticate import Authenticator
@@ -33,16 +33,10 @@ FIRM = {
 }
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with names_on_this_machine(), running("S0", tmp_path_factory.mktemp("plain")) as house:
-        yield house
+plain = house_of("S0")
 
 
-@pytest.fixture(scope="module")
-def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with names_on_this_machine(), running("S0", tmp_path_factory.mktemp("firm"), **FIRM) as house:
-        yield house
+firm = house_of("S0", **FIRM)
 
 
 def signed_in(house: House) -> tuple[Python, Answer]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,7 +14,7 @@ from tests.cli.programs import refusal, run
 from tests.core.forging import ABSENT
 from tests.seeds.callers import CALLERS, Python, header, set_cookies
 from tests.seeds.forged import parts, signed_again
-from tests.seeds.house import USERNAME, House, names_on_this_machine, running
+from tests.seeds.house import USERNAME, House, house_of
 from tests.servers import PASSWORD, Answer
 
 ADA = {"username": USERNAME, "password": PASSWORD}
@@ -23,18 +22,11 @@ SISTER, STRANGER = "https://evil.example.com", "https://evil.example.org"
 """Origins of another host of our site, and of another site."""
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with names_on_this_machine(), running("S0", tmp_path_factory.mktemp("house")) as house:
-        yield house
+house = house_of("S0")
 
 
-@pytest.fixture(scope="module")
-def by_default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """S0 with the names of cookies that we choose where nobody asks for others."""
-    folder = tmp_path_factory.mktemp("by_default")
-    with names_on_this_machine(), running("S0", folder, cookie_prefix="auto") as house:
-        yield house
+by_default = house_of("S0", cookie_prefix="auto")
+"""S0 with the names of cookies that we choose where nobody asks for others."""
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 
 import pytest
 
-from tests.seeds.house import HOST, House, names_on_this_machine, running
+from tests.seeds.house import HOST, House, house_of
 from tests.seeds.settings import SEEDS
 from tests.seeds.tabs import (
     DAY,
@@ -41,20 +40,13 @@ PAGES = f"{PAGE}, {OTHER_PAGE}"
 ATTRIBUTES = "Domain=example.com; Secure; HttpOnly; SameSite=None"
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("S1")
-    with running("S1", folder, trusted_origins=PAGES) as house, names_on_this_machine():
-        yield house
+house = house_of("S1", trusted_origins=PAGES)
 
 
-@pytest.fixture(scope="module")
-def varied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """The variations that the document names, all at once: a JWT to refresh with, a CSRF header, a wider path."""
-    folder = tmp_path_factory.mktemp("varied")
-    options = {"refresh_format": "jwt", "csrf": "token", "refresh_cookie_path": "/auth"}
-    with running("S1", folder, trusted_origins=PAGES, **options) as house, names_on_this_machine():
-        yield house
+varied = house_of(
+    "S1", trusted_origins=PAGES, refresh_format="jwt", csrf="token", refresh_cookie_path="/auth"
+)
+"""The variations that the document names, all at once: a JWT to refresh with, a CSRF header, a wider path."""
 
 
 def test_r12_each_variable_of_the_environment_has_a_setting(house: House) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
 
 import jwt
-import pytest
 
-from tests.seeds.house import House, names_on_this_machine, running
+from tests.seeds.house import House, house_of
 from tests.seeds.tabs import (
     DAY,
     PAGE,
@@ -30,11 +28,7 @@ from tests.seeds.tabs import (
 NOBODY_ELSES = "Secure; HttpOnly; SameSite=Strict"
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("S2")
-    with running("S2", folder, trusted_origins=PAGE) as house, names_on_this_machine():
-        yield house
+house = house_of("S2", trusted_origins=PAGE)
 
 
 def test_r27_signing_in_answers_with_one_token_and_sets_the_other(house: House) -> None:

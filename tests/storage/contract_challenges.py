@@ -12,7 +12,6 @@ from anyio import create_task_group
 
 from tests.storage.samples import (
     DIGEST,
-    SECOND,
     issued,
     new_challenge,
     new_factor,
@@ -25,8 +24,6 @@ from tests.storage.samples import (
 )
 from watchword.core.challenge import (
     CODES_AN_HOUR,
-    DAY,
-    HOUR,
     LIFE,
     REMEMBERED,
     RESENDS_AN_HOUR,
@@ -44,6 +41,7 @@ from watchword.core.challenge import (
 from watchword.core.session import End
 from watchword.core.user import Status, User
 from watchword.ports import LoadedChallenge, Store
+from watchword.spans import DAY, HOUR, SECOND
 
 TTL = 600 * SECOND
 Age = Callable[[Challenge, int], Awaitable[None]]

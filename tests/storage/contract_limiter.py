@@ -9,7 +9,8 @@ import pytest
 
 from watchword.drivers.clock import SystemClock
 from watchword.ports import Limiter
-from watchword.rates import HOUR, SECOND, Rate
+from watchword.rates import Rate
+from watchword.spans import HOUR, SECOND
 
 Pair = tuple[Limiter, Limiter]
 TEN = Rate(10, HOUR)

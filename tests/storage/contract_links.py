@@ -21,11 +21,12 @@ from tests.storage.samples import (
     stored_session,
     stored_user,
 )
-from watchword.core.challenge import CODES_AN_HOUR, HOUR, LINK_LIFE, LINKS_AN_HOUR, Challenge, Kind
+from watchword.core.challenge import CODES_AN_HOUR, LINK_LIFE, LINKS_AN_HOUR, Challenge, Kind
 from watchword.core.revocation import Revoked
 from watchword.core.session import End
 from watchword.core.user import Status, User
 from watchword.ports import LoadedLink, Store
+from watchword.spans import HOUR
 
 
 def new_link(user: User) -> Challenge:

@@ -23,12 +23,13 @@ from tests.storage.samples import (
     stored_session,
     stored_user,
 )
-from watchword.core.challenge import CODES_AN_HOUR, HOUR, LINK_LIFE, LINKS_AN_HOUR, Challenge, Kind
+from watchword.core.challenge import CODES_AN_HOUR, LINK_LIFE, LINKS_AN_HOUR, Challenge, Kind
 from watchword.core.factor import Factor
 from watchword.core.revocation import Revoked
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.ports import LoadedSession, Store
+from watchword.spans import HOUR
 
 NEW = "new@example.org"
 

@@ -20,13 +20,14 @@ from tests.storage.samples import (
     now_of,
     stored_user,
 )
-from watchword.core.challenge import HOUR, LINK_LIFE, LINKS_AN_HOUR, REMEMBERED, Challenge, Kind
+from watchword.core.challenge import LINK_LIFE, LINKS_AN_HOUR, REMEMBERED, Challenge, Kind
 from watchword.core.registration import KEPT
 from watchword.core.registration import REMEMBERED as MOST
 from watchword.core.revocation import Revoked
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
 from watchword.ports import LoadedLink, Registered, Store
+from watchword.spans import HOUR
 
 UNPROVED: dict[str, Any] = {
     "status": Status.UNVERIFIED,

@@ -12,7 +12,8 @@ from tests.servers import free_port
 from tests.storage.contract_limiter import TEN, LimiterContract, Pair, fresh, take
 from watchword.drivers.clock import SystemClock
 from watchword.errors import Unavailable
-from watchword.rates import HOUR, SECOND, Rate
+from watchword.rates import Rate
+from watchword.spans import HOUR, SECOND
 from watchword.storage.memory_limiter import MemoryLimiter
 from watchword.storage.redis import PREFIX, RedisLimiter
 from watchword.storage.sql import open_store

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from watchword.cli.opened import administer, lasting
@@ -26,7 +28,8 @@ def migrate(as_sql: bool) -> None:
 @click.command()
 def cleanup() -> None:
     """Delete what expired or ended long ago. Servers do so hourly; this is for cron."""
+    from watchword.drivers.sweeper import BRIEF_REST, rest
     from watchword.flows.sweep import sweep
 
-    gone = administer(lambda auth: sweep(auth.world))
+    gone = administer(lambda auth: sweep(auth.world, partial(rest, times=BRIEF_REST)))
     click.echo(f"{gone} rows deleted")

@@ -13,23 +13,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from watchword.core.base64url import decode, encode
 from watchword.core.keys import KeyRing, Purpose
 from watchword.errors import FieldError, InvalidRequest
+from watchword.spans import DAY, HOUR, SECOND
 
 SECRET = 32
 """Bytes of randomness that name a challenge."""
 CODES = 1_000_000
 """How many codes there are: six digits, and so 20 bits (ASVS 5.0 6.5.4)."""
 
-SECOND = 1_000_000
-HOUR = 3600 * SECOND
-DAY = 24 * HOUR
 LIFE = 900 * SECOND
 """No code is good for longer than this after its challenge began, however often another is sent: R39's cookie."""
 SKEW = 60 * SECOND
@@ -50,7 +48,10 @@ REMEMBERED = DAY + HOUR
 """How long a challenge outlives its end: it is what the budgets remember by, and clocks differ."""
 
 _PREFIX = "wwc_"
-_TOKEN = re.compile(r"wwc_[A-Za-z0-9_-]{43}", re.ASCII)
+TOKEN = re.compile(r"wwc_[A-Za-z0-9_-]{43}", re.ASCII)
+"""How a secret looks that travels, in a link for one."""
+CODE_IN_TEXT = re.compile(r"(?<!\d)[0-9]{6}(?!\d)", re.ASCII)
+"""A code in what somebody reads: it is the only number of six digits there."""
 _CODE = re.compile(r"[0-9]{6}", re.ASCII)
 _LABEL = b"watchword/code/1"
 _KEY_ID = 3
@@ -110,15 +111,17 @@ def resent(challenge: Challenge, code: bytes, *, now: int, ttl: int) -> Challeng
 
 def token(secret: bytes) -> str:
     """The secret as it travels."""
-    return _PREFIX + urlsafe_b64encode(secret).rstrip(b"=").decode()
+    return _PREFIX + encode(secret).decode()
 
 
 def digest_of(presented: str) -> bytes | None:
     """What to look a token up by; None for what cannot be one. One spelling a secret."""
-    if not _TOKEN.fullmatch(presented):
+    if not TOKEN.fullmatch(presented):
         return None
-    secret = urlsafe_b64decode(presented[len(_PREFIX) :] + "=")
-    return hashlib.sha256(secret).digest() if token(secret) == presented else None
+    try:
+        return digest_of_secret(decode(presented[len(_PREFIX) :].encode()))
+    except ValueError:
+        return None
 
 
 def digest_of_secret(secret: bytes) -> bytes:

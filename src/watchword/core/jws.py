@@ -10,7 +10,6 @@ Sources: RFC 7515, RFC 8725; ASVS 5.0 9.1.1–9.1.3, 11.2.5; SECURITY-TARGET att
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from watchword.core.base64url import decode, encode
 from watchword.core.keys import KeyRing, Purpose, RootSecret
 from watchword.errors import InvalidToken, SettingsError
 from watchword.settings import Algorithm
@@ -92,19 +92,6 @@ def signing_keys(
     if algorithm is Algorithm.RS256:
         return [_rsa_key(pem, purpose) for pem in _split_pem(rsa_pem or b"")]
     return [_derived_key(root, purpose, algorithm) for root in ring]
-
-
-def encode(raw: bytes) -> bytes:
-    """base64url without padding."""
-    return urlsafe_b64encode(raw).rstrip(b"=")
-
-
-def decode(segment: bytes) -> bytes:
-    """Strict base64url: one spelling for each value, so that no token can be written in two ways. Raises ValueError."""
-    raw = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
-    if encode(raw) != segment:
-        raise ValueError("not the canonical base64url form")
-    return raw
 
 
 def is_text(value: Any) -> TypeGuard[str]:

@@ -17,17 +17,16 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from watchword.core.keys import KeyRing, Purpose
+from watchword.spans import DAY, HOUR, SECOND
 
 NONCE = 12
 """Bytes of randomness that each sealing takes; no two may be the same under one key."""
 _KEY_ID = 3
 
-SECOND = 1_000_000
-LIFE = 3 * 86_400 * SECOND
+LIFE = 3 * DAY
 """After which a message without an end of its own is old news."""
 WAITS = (5 * SECOND, 30 * SECOND, 120 * SECOND, 600 * SECOND)
 """Before the second try and so on; then an hour each."""
-HOUR = 3600 * SECOND
 REFUSALS = 3
 """Tries after which a server that refuses this message has its way: twice it may have been a list or a setting that
 was mended meanwhile."""

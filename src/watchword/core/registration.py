@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from watchword.core.challenge import DAY, Challenge
+from watchword.core.challenge import Challenge
+from watchword.spans import DAY
 
 KEPT = 7 * DAY
 """How long after the last link expired an address that nobody has proved is remembered."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from watchword import events
-from watchword.core.refresh_token import Presented
+from watchword.core.derived_token import Presented
 from watchword.core.rotation import MINTS, Kind, Lineage, branch, decide
 from watchword.core.session import Client, End, Session, used
 from watchword.errors import InvalidToken, Overloaded, RefreshReused, RefreshSuperseded, SessionEnded

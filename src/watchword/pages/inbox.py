@@ -4,12 +4,12 @@ whoever reads it signs in as anybody.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
+from watchword.core.challenge import CODE_IN_TEXT
 from watchword.errors import MailDelayed, NotFound
 from watchword.flows.outbox import opened
 from watchword.http.site import Site
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PATH = "{}/dev/inbox"
 NEWEST = 50
-_CODE = re.compile(r"(?<!\d)\d{6}(?!\d)", re.ASCII)
 
 
 def router(site: Site) -> APIRouter:
@@ -53,7 +52,7 @@ def _shown(world: World, row: Queued) -> dict[str, Any]:
         "to": mail.to,
         "subject": subject,
         "text": text,
-        "codes": list(dict.fromkeys(_CODE.findall(text))),
+        "codes": list(dict.fromkeys(CODE_IN_TEXT.findall(text))),
         "at": datetime.fromtimestamp(mail.created_at / 1_000_000, UTC).isoformat(timespec="seconds"),
         "state": _state(row, world.clock.now()),
     }

@@ -9,9 +9,7 @@ import secrets
 
 from watchword import events
 from watchword.core.challenge import (
-    HOUR,
     LINK_LIFE,
-    SECOND,
     SECRET,
     Challenge,
     Kind,
@@ -28,6 +26,7 @@ from watchword.flows.end import tell
 from watchword.flows.limits import admit
 from watchword.flows.outbox import sealed
 from watchword.ports import LoadedSession, World
+from watchword.spans import HOUR, SECOND
 
 DELETED = "account_deleted"
 """The kind of the message that tells the owner of the end."""

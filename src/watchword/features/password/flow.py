@@ -30,7 +30,7 @@ from watchword.events import Event
 from watchword.flows import refresh, second_step, sign_in
 from watchword.flows.end import tell
 from watchword.flows.grant import Grant
-from watchword.flows.limits import Asked, address, admit
+from watchword.flows.limits import Asked, address, admit, admit_here_first
 from watchword.flows.outbox import sealed
 from watchword.flows.second_step import SecondStep
 from watchword.ports import LoadedLink, LoadedSession, World
@@ -65,8 +65,7 @@ async def log_in(
     Unknown, disabled and wrong cost one verification each (ASVS 5.0 6.3.8, SECURITY-TARGET attack 65).
     """
     text, name, where = normalise(password), canonical_login(login), address("login", client)
-    # In this process first: what one address has too much of must not cost a database anything.
-    await admit(world, where, client=client, by=world.near_limiter)
+    await admit_here_first(world, where, client=client)
     account = await _account(world, name, login, device)
     # A known device is not kept out by a sweep over everybody: its own budget and the hash queue bound it.
     everybody = () if account[0] == "login_device" else (("login_all", ""),)

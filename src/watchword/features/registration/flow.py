@@ -14,7 +14,7 @@ from watchword.core.uuid7 import uuid7
 from watchword.errors import Overloaded
 from watchword.events import Event
 from watchword.flows import verification
-from watchword.flows.limits import address, admit
+from watchword.flows.limits import address, admit, admit_here
 from watchword.flows.outbox import sealed
 from watchword.ports import World
 
@@ -36,7 +36,7 @@ async def register(
     """
     text = normalise(password)
     to, name = canonical_email(email), canonical_username(username) if username is not None else None
-    await admit(world, address("register_try", client), client=client, by=world.near_limiter)
+    await admit_here(world, address("register_try", client), client=client)
     context = (to, name, world.url)
     text = await world.hasher.aside(lambda: acceptable(text, context=context))
     await admit(world, address("register", client), client=client)

@@ -34,8 +34,6 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from watchword.core.challenge import (
     CODES_AN_HOUR,
-    DAY,
-    HOUR,
     LIFE,
     LINKS,
     RESEND_AFTER,
@@ -45,6 +43,7 @@ from watchword.core.challenge import (
     TRIES_A_DAY,
     Kind,
 )
+from watchword.spans import DAY, HOUR
 from watchword.storage.sql import outbox
 from watchword.storage.sql.clauses import Now, limited, locked
 from watchword.storage.sql.rows import CHALLENGE, FACTOR, USER

@@ -30,7 +30,8 @@ from sqlalchemy import (
     update,
 )
 
-from watchword.core.challenge import HOUR, LINKS_AN_HOUR, SKEW
+from watchword.core.challenge import LINKS_AN_HOUR, SKEW
+from watchword.spans import HOUR
 from watchword.storage.sql import outbox
 from watchword.storage.sql.clauses import Now
 from watchword.storage.sql.rows import CHALLENGE, USER

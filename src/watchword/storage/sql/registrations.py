@@ -31,8 +31,9 @@ from sqlalchemy import (
     update,
 )
 
-from watchword.core.challenge import HOUR, LINKS_AN_HOUR, SKEW, Kind
+from watchword.core.challenge import LINKS_AN_HOUR, SKEW, Kind
 from watchword.core.registration import REMEMBERED
+from watchword.spans import HOUR
 from watchword.storage.sql import outbox
 from watchword.storage.sql.clauses import Now, limited
 from watchword.storage.sql.rows import CHALLENGE

@@ -21,6 +21,7 @@ from watchword.core.user import Status, User
 from watchword.ports import MOST_TAKEN
 from watchword.rates import Rate
 from watchword.settings import Mode
+from watchword.spans import DAY
 
 Row = Sequence[Any]
 Parameters = dict[str, Any]
@@ -42,8 +43,6 @@ SPENT = tuple(field.name for field in fields(Spent))
 FACTOR = tuple(field.name for field in fields(Factor))
 MAIL = ("id", "to", "kind", "sealed", "created_at", "expires_at")
 QUEUED = (*MAIL, "tries", "next_at", "sent_at", "last_error")
-
-_DAY = 86_400_000_000
 
 
 def user_of(row: Row) -> User:
@@ -127,7 +126,7 @@ def swapped_parameters(session: Session) -> Parameters:
         "auth_time": session.auth_time,
         "amr": text_of(session.amr),
         "idle_until": session.idle_until,
-        "idle_day": session.idle_until // _DAY * _DAY,
+        "idle_day": session.idle_until // DAY * DAY,
         "last_used_at": session.last_used_at,
         "ip": session.ip,
         "user_agent": session.user_agent,
