@@ -128,6 +128,7 @@ class Watchword:
             limiter=limiter or limiter_of(settings, store),
             near_limiter=MemoryLimiter(),
             devices=KnownDevices(ring),
+            max_sessions=settings.max_sessions,
             mail_queued=self._bell.ring,
             claims=with_fields(settings.access_claims, claims),
         )

@@ -31,6 +31,7 @@ from watchword.stores import LoadedLink as LoadedLink
 from watchword.stores import LoadedSession as LoadedSession
 from watchword.stores import Outbox as Outbox
 from watchword.stores import RevocationPage as RevocationPage
+from watchword.stores import Room as Room
 from watchword.stores import Store as Store
 from watchword.stores import Users as Users
 
@@ -127,6 +128,8 @@ class World:
     near_limiter: Limiter
     """In this process: for what may not wait for another machine (see flows.limits)."""
     devices: KnownDevices
+    max_sessions: int
+    """How many live sessions a user may have."""
     mail_queued: Callable[[], None]
     """To be called behind every verb that queued a message: a hint, so that nobody waits for the next look."""
     claims: Claims | None = None

@@ -13,7 +13,7 @@ from typing import Protocol
 from watchword.core.challenge import Challenge, Kind, Spent
 from watchword.core.factor import Factor
 from watchword.core.mail import Mail, Queued
-from watchword.core.revocation import Revoked, TokensFrom
+from watchword.core.revocation import Displaced, Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
@@ -69,6 +69,14 @@ class LoadedSession:
     session: Session
     user: User
     now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many live sessions a user may have, and the message that tells them of a sign-in which was one too many."""
+
+    most: int
+    mail: Mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +154,14 @@ class Challenges(Protocol):
         """Put `code` in the place of the old one and queue the mail, if `challenge.may_resend`. As it is afterwards."""
 
     async def redeem_challenge(
-        self, challenge: Challenge, session: Session, *, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        challenge: Challenge,
+        session: Session,
+        *,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         """End the challenge, give its last try back and insert the session, as `insert_session` does. None, and nothing
         written, unless it is open, its code still is `challenge.code` and its user active.
 
@@ -196,25 +210,38 @@ class Factors(Protocol):
     async def list_factors(self, user_id: str) -> Sequence[Factor]:
         """In the order of ids."""
 
-    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
-        """Insert, and end every session but `keep` (End.FACTOR). None when the user has one of this method, or there is
-        no such user."""
+    async def add_factor(
+        self, factor: Factor, *, now: int, keep: str | None, mail: Mail | None = None
+    ) -> Sequence[Revoked] | None:
+        """Insert, end every session but `keep` (End.FACTOR), and queue the mail that tells of it. None, and nothing
+        written, when the user has one of this method, or there is no such user."""
 
     async def remove_factor(
-        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None, mail: Mail | None = None
     ) -> Sequence[Revoked] | None:
-        """Delete, and end every session but `keep` (End.FACTOR). None when the user has no such factor."""
+        """Delete, end every session but `keep` (End.FACTOR), and queue the mail that tells of it. None, and nothing
+        written, when the user has no such factor."""
 
 
 class Store(Users, Outbox, Challenges, Links, Factors, Protocol):
     """Sessions, revocations and leases. All verbs raise Unavailable when the database does not answer."""
 
     async def insert_session(
-        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        session: Session,
+        *,
+        digest: str | None,
+        two_factor: bool = False,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         """Insert if the user is active and digest and second step still are as given, else None (nothing written).
 
-        `replaces` is a session of the same browser, ended as End.REPLACED in the same transaction if it is live.
+        `replaces` is a session of the same browser, whoever it is of, ended as End.REPLACED in the same transaction if
+        it has not ended. If the user then has more live sessions than `room.most`, those not used for longest end as
+        End.EVICTED, the new one never, and `room.mail` is queued; else `mail` is. However many sign in at once, they
+        leave no more than that. Returns what it ended.
         """
 
     async def load_session(self, sid: str) -> LoadedSession | None: ...
@@ -230,9 +257,10 @@ class Store(Users, Outbox, Challenges, Links, Factors, Protocol):
         """Write crossings and crossed, unless the row's `crossed` is as far already."""
 
     async def end_session(
-        self, sid: str, end: End, *, now: int, user_id: str | None = None
+        self, sid: str, end: End, *, now: int, user_id: str | None = None, mail: Mail | None = None
     ) -> Revoked | None:
-        """End one session, of `user_id` if given. None when it does not exist, is not theirs or has ended before."""
+        """End one session, of `user_id` if given, and queue the mail that tells of it. None, and nothing written, when
+        it does not exist, is not theirs or has ended before."""
 
     async def end_sessions(
         self, user_id: str, end: End, *, now: int, keep: str | None = None

@@ -14,14 +14,17 @@ from tests.smtp import Post, smtp_server
 from watchword import events
 from watchword.auth import Watchword
 from watchword.core.mail import Letter, Queued
+from watchword.core.session import Client
 from watchword.drivers import sender as senders
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.errors import Unavailable
 from watchword.events import Event
+from watchword.features.password.flow import log_in
 from watchword.flows.outbox import sealed
-from watchword.settings import Settings
+from watchword.settings import Mode, Settings
 from watchword.storage.sql.migrate import migrate
 
+PASSWORD = "a long way to Samarkand"
 SECRET = "kVd3x1hVnqk0S5m3cO9lYpXyQ0oY4S6h"
 
 
@@ -74,6 +77,32 @@ async def test_what_is_queued_here_leaves_at_once(database: str) -> None:
             await all_sent(auth)
             assert time.monotonic() - began < senders.POLL_SECONDS / 2
     assert [letter["To"] for letter in post.letters] == ["user0@example.org"]
+
+
+async def test_the_owner_reads_of_a_sign_in_from_elsewhere(database: str) -> None:
+    """ASVS 6.3.5: from the sign-in over the database to a mailbox, and nothing in it can be clicked."""
+    post = Post()
+    with smtp_server(post) as address:
+        auth = made(database, smtp=address)
+        async with auth.lifespan():
+            await auth.users.create("ada@example.org", PASSWORD)
+            for client in (
+                Client("192.0.2.7", "Firefox on Linux"),
+                Client("198.51.100.9", "Safari/1 iPhone www.evil.com"),
+            ):
+                await log_in(
+                    auth.world, "ada@example.org", PASSWORD, client=client, mode=Mode.BEARER, replaces=None
+                )
+            await all_sent(auth)
+    [letter] = post.letters
+    assert letter["To"] == "ada@example.org"
+    assert letter["Subject"] == "New sign-in to 127.0.0.1:8000"
+    parts = [part.get_content() for part in letter.iter_parts()]
+    assert "Safari on iPhone, from 198.51.100.9, on 20" in " ".join(parts[0].split())
+    assert len(parts) == 2
+    for part in parts:
+        assert "evil" not in part
+        assert "href" not in part
 
 
 async def test_a_hint_may_come_from_any_thread(database: str) -> None:

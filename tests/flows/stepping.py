@@ -15,7 +15,7 @@ from watchword.core.keys import KeyRing
 from watchword.core.login import Step
 from watchword.core.mail import Mail
 from watchword.core.refresh_token import RefreshTokens
-from watchword.core.revocation import Revoked
+from watchword.core.revocation import Displaced, Revoked
 from watchword.core.rotation import Lineage
 from watchword.core.session import Client, End, Principal, Session
 from watchword.core.user import Status, User
@@ -27,7 +27,7 @@ from watchword.flows import users
 from watchword.flows.grant import Grant
 from watchword.flows.refresh import refresh
 from watchword.flows.second_step import SecondStep
-from watchword.ports import Issued, LoadedChallenge, LoadedLink, LoadedSession
+from watchword.ports import Issued, LoadedChallenge, LoadedLink, LoadedSession, Room
 from watchword.settings import Mode, Settings
 from watchword.storage.memory import MemoryStore
 from watchword.testing import TravellingClock
@@ -142,10 +142,19 @@ class ScriptedStore(MemoryStore):
         return await super().redeem_reset(challenge, email, digest, mail)
 
     async def insert_session(
-        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        session: Session,
+        *,
+        digest: str | None,
+        two_factor: bool = False,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         self._begin("insert_session")
-        return await super().insert_session(session, digest=digest, two_factor=two_factor, replaces=replaces)
+        return await super().insert_session(
+            session, digest=digest, two_factor=two_factor, replaces=replaces, mail=mail, room=room
+        )
 
     async def issue_challenge(self, challenge: Challenge, mail: Mail, *, digest: str | None) -> Issued | None:
         self._begin("issue_challenge")
@@ -162,10 +171,16 @@ class ScriptedStore(MemoryStore):
         return await super().resend_challenge(digest, kind, code, mail, ttl=ttl)
 
     async def redeem_challenge(
-        self, challenge: Challenge, session: Session, *, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        challenge: Challenge,
+        session: Session,
+        *,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         self._begin("redeem_challenge")
-        return await super().redeem_challenge(challenge, session, replaces=replaces)
+        return await super().redeem_challenge(challenge, session, replaces=replaces, mail=mail, room=room)
 
     async def load_session(self, sid: str) -> LoadedSession | None:
         self._begin("load_session", writes=False)
@@ -180,10 +195,10 @@ class ScriptedStore(MemoryStore):
         await super().record_crossing(sid, lineage)
 
     async def end_session(
-        self, sid: str, end: End, *, now: int, user_id: str | None = None
+        self, sid: str, end: End, *, now: int, user_id: str | None = None, mail: Mail | None = None
     ) -> Revoked | None:
         self._begin("end_session")
-        return await super().end_session(sid, end, now=now, user_id=user_id)
+        return await super().end_session(sid, end, now=now, user_id=user_id, mail=mail)
 
 
 class Lab:
@@ -263,7 +278,7 @@ class Lab:
     @property
     def code(self) -> str:
         """The code that was sent last."""
-        text = self.mails[0][1]["code"]
+        text = next(payload["code"] for mail, payload in self.mails if mail.kind == "code")
         assert isinstance(text, str)
         return text
 

@@ -64,7 +64,7 @@ class House:
     @property
     def code(self) -> str:
         """The code that was sent last."""
-        text = self.mails[0]["code"]
+        text = next(said["code"] for said in self.mails if "code" in said)
         assert isinstance(text, str)
         return text
 

@@ -142,6 +142,31 @@ async def test_a_guess_that_is_refused_by_one_limit_spends_no_other() -> None:
 
 
 @pytest.mark.parametrize("mode", BROWSER)
+async def test_a_browser_that_signs_in_again_is_no_news_to_its_owner(mode: str) -> None:
+    """ASVS 6.3.5: with its `device` cookie, from another network, after signing out; another browser there is."""
+    home = await house(mode=mode, limits="on")
+    mine = await home.signed_in()
+    await mine.post("/auth/logout")
+    mine.address = ("198.51.100.7", 1)
+    await mine.sign_in()
+    assert home.mails == []
+    await home.signed_in(address=("198.51.100.8", 1), user_agent="Safari")
+    assert [said["ip"] for said in home.mails] == ["198.51.100.8"]
+
+
+async def test_a_browser_stays_known_through_its_second_step() -> None:
+    """ASVS 6.3.5."""
+    home = await house(two_factor="required", limits="on")
+    mine = home.device()
+    for network in (1, 2):
+        mine.address = (f"192.0.{network}.1", 1)
+        await mine.sign_in()
+        assert (await mine.post("/auth/login/2fa", {"code": home.code})).status == 200
+        await mine.post("/auth/logout")
+    assert all("code" in said for said in home.mails)
+
+
+@pytest.mark.parametrize("mode", BROWSER)
 async def test_who_has_a_known_device_signs_in_while_somebody_exhausts_the_account(mode: str) -> None:
     """Attack 66; ASVS 6.1.1."""
     home = await house(mode=mode, limits=TIGHT)

@@ -2,6 +2,7 @@
 which is empty at the start of each test, and `age`, which moves the instants of a challenge's row back.
 """
 
+from tests.storage.contract_arrivals import ArrivalContract
 from tests.storage.contract_challenges import ChallengeContract, FactorContract
 from tests.storage.contract_links import LinkContract
 from tests.storage.contract_outbox import OutboxContract
@@ -10,6 +11,12 @@ from tests.storage.contract_users import UserContract
 
 
 class StoreContract(
-    UserContract, SessionContract, OutboxContract, ChallengeContract, LinkContract, FactorContract
+    UserContract,
+    SessionContract,
+    ArrivalContract,
+    OutboxContract,
+    ChallengeContract,
+    LinkContract,
+    FactorContract,
 ):
     """All facts. `now` is asked of the store itself, as on PostgreSQL it is the database's clock that counts."""

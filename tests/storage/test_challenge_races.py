@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.storage.contract_links import redeem, sent
-from tests.storage.samples import issued, new_session, stored_user
+from tests.storage.samples import issued, new_mail, new_session, stored_session, stored_user
 from watchword.core.challenge import TRIES, TRIES_A_DAY, Codes, Kind
 from watchword.core.keys import KeyRing
+from watchword.core.session import End
 from watchword.drivers.clock import SystemClock
-from watchword.ports import Store
+from watchword.ports import Room, Store
 from watchword.storage.sql import open_store
 
 RIGHT, WRONG = "012345", "543210"
@@ -75,6 +76,36 @@ async def test_guesses_about_different_challenges_share_the_day(stores: tuple[St
     guesses = [guess(stores[n % 2], digests[n % 8], WRONG) for n in range(40)]
     outcomes = await asyncio.gather(*guesses)
     assert outcomes.count("wrong") == TRIES_A_DAY
+
+
+async def test_of_twenty_sign_ins_at_once_as_many_stay_as_may(stores: tuple[Store, Store]) -> None:
+    """ASVS 7.1.2: two processes, by password and by code, beside sessions that end by themselves meanwhile."""
+    user = await stored_user(stores[0])
+    old = [await stored_session(stores[0], user) for _ in range(5)]
+    waiting = [
+        await stores[0].attempt_challenge((await issued(stores[0], user)).digest, Kind.LOGIN)
+        for _ in range(8)
+    ]
+
+    async def sign_in(number: int) -> None:
+        store, session, room = stores[number % 2], new_session(user), Room(5, new_mail())
+        if number < len(waiting):
+            found = waiting[number]
+            assert found is not None
+            ended = await store.redeem_challenge(found.challenge, session, replaces=None, room=room)
+        else:
+            ended = await store.insert_session(session, digest=user.digest, replaces=None, room=room)
+        assert ended is not None
+
+    async def sign_out(number: int) -> None:
+        await stores[number % 2].end_session(old[number].sid, End.LOGOUT, now=0)
+
+    await asyncio.gather(*(sign_in(n) for n in range(20)), *(sign_out(n) for n in range(5)))
+    live = await stores[1].list_sessions(user.id, now=0)
+    assert 0 < len(live) <= 5
+    ended = {row.sid for row in (await stores[1].read_revocations(since=0)).ended}
+    assert len(ended) == 25 - len(live), "whatever has ended is known to guards"
+    assert ended.isdisjoint({row.sid for row in live})
 
 
 async def test_of_fifty_uses_of_a_reset_link_at_once_one_counts(stores: tuple[Store, Store]) -> None:

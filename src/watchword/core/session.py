@@ -32,6 +32,8 @@ class End(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the word for a reason
     DISABLED = "disabled"
     FACTOR = "factor"
+    EVICTED = "evicted"
+    """Its user signed in on one device more than `max_sessions`, and it was the one not used for longest."""
 
 
 @dataclass(frozen=True, slots=True)

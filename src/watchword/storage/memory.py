@@ -12,12 +12,12 @@ from dataclasses import replace
 from watchword.core.challenge import Challenge
 from watchword.core.factor import Factor
 from watchword.core.mail import Mail, Queued
-from watchword.core.revocation import ROLES_MARGIN, Revoked, TokensFrom
+from watchword.core.revocation import ROLES_MARGIN, Displaced, Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
-from watchword.ports import Clock, LoadedSession, RevocationPage
+from watchword.ports import Clock, LoadedSession, RevocationPage, Room
 from watchword.storage.memory_challenges import MemoryChallenges
 
 
@@ -107,25 +107,38 @@ class MemoryStore(MemoryChallenges):
         return ended
 
     async def insert_session(
-        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        session: Session,
+        *,
+        digest: str | None,
+        two_factor: bool = False,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         user = self._users.get(session.user_id)
         if user is None or user.status is not Status.ACTIVE:
             return None
         if (user.digest, user.two_factor) != (digest, two_factor):
             return None
-        return await self._start(session, replaces)
+        return await self._start(session, replaces, mail, room)
 
     async def redeem_challenge(
-        self, challenge: Challenge, session: Session, *, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        challenge: Challenge,
+        session: Session,
+        *,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         row, now = self._challenges.get(challenge.id), self._clock.now()
         if row is None or row.code != challenge.code or not row.open(now):
             return None
         if self._users[row.user_id].status is not Status.ACTIVE:
             return None
         self._challenges[row.id] = replace(row, ended_at=now, tries=row.tries - 1)
-        return await self._start(session, replaces)
+        return await self._start(session, replaces, mail, room)
 
     async def redeem_reset(
         self, challenge: Challenge, email: str, digest: str, mail: Mail
@@ -143,12 +156,27 @@ class MemoryStore(MemoryChallenges):
         self._queue(mail)
         return await MemoryStore.change_password(self, user.id, digest, now=now, keep=None)
 
-    async def _start(self, session: Session, replaces: str | None) -> Sequence[Revoked]:
+    async def _start(
+        self, session: Session, replaces: str | None, mail: Mail | None, room: Room | None
+    ) -> Sequence[Displaced]:
         self._sessions[session.sid] = session
-        replaced = (
-            await self.end_session(replaces, End.REPLACED, now=session.created_at) if replaces else None
-        )
-        return [replaced] if replaced else []
+        displaced = await self._displace([replaces] if replaces else [], End.REPLACED)
+        live = await self.list_sessions(session.user_id, now=self._clock.now())
+        others = [row for row in live if row.sid != session.sid]
+        others.sort(key=lambda row: (row.last_used_at, row.sid), reverse=True)
+        surplus = [] if room is None else [row.sid for row in others[room.most - 1 :]]
+        told = room.mail if room is not None and surplus else mail
+        if told is not None:
+            self._queue(told)
+        return displaced + await self._displace(surplus, End.EVICTED)
+
+    async def _displace(self, sids: Sequence[str], end: End) -> list[Displaced]:
+        ended = [await MemoryStore.end_session(self, sid, end, now=self._clock.now()) for sid in sids]
+        return [
+            Displaced(row.sid, row.at, self._sessions[row.sid].user_id, end)
+            for row in ended
+            if row is not None
+        ]
 
     async def load_session(self, sid: str) -> LoadedSession | None:
         session = self._sessions.get(sid)
@@ -180,11 +208,13 @@ class MemoryStore(MemoryChallenges):
             self._sessions[sid] = replace(row, lineage=counted)
 
     async def end_session(
-        self, sid: str, end: End, *, now: int, user_id: str | None = None
+        self, sid: str, end: End, *, now: int, user_id: str | None = None, mail: Mail | None = None
     ) -> Revoked | None:
         row = self._sessions.get(sid)
         if row is None or row.ended_at is not None or user_id not in (None, row.user_id):
             return None
+        if mail is not None:
+            self._queue(mail)
         self._sessions[sid] = replace(row, ended_at=now, end=end)
         self._revoked[sid] = Revoked(sid, now)
         return self._revoked[sid]
@@ -225,23 +255,29 @@ class MemoryStore(MemoryChallenges):
     async def list_factors(self, user_id: str) -> Sequence[Factor]:
         return [self._factors[key] for key in sorted(self._factors) if self._factors[key].user_id == user_id]
 
-    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
+    async def add_factor(
+        self, factor: Factor, *, now: int, keep: str | None, mail: Mail | None = None
+    ) -> Sequence[Revoked] | None:
         theirs = await self.list_factors(factor.user_id)
         if factor.user_id not in self._users or any(row.method is factor.method for row in theirs):
             return None
         self._factors[factor.id] = factor
-        return await self._changed_factors(factor.user_id, now, keep)
+        return await self._changed_factors(factor.user_id, now, keep, mail)
 
     async def remove_factor(
-        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None, mail: Mail | None = None
     ) -> Sequence[Revoked] | None:
         row = self._factors.get(factor_id)
         if row is None or row.user_id != user_id:
             return None
         del self._factors[factor_id]
-        return await self._changed_factors(user_id, now, keep)
+        return await self._changed_factors(user_id, now, keep, mail)
 
-    async def _changed_factors(self, user_id: str, now: int, keep: str | None) -> Sequence[Revoked]:
+    async def _changed_factors(
+        self, user_id: str, now: int, keep: str | None, mail: Mail | None
+    ) -> Sequence[Revoked]:
+        if mail is not None:
+            self._queue(mail)
         two_factor = bool(await self.list_factors(user_id))
         self._users[user_id] = replace(self._users[user_id], two_factor=two_factor)
         return await self.end_sessions(user_id, End.FACTOR, now=now, keep=keep)

@@ -17,6 +17,7 @@ from watchword.features.email_code import rules
 from watchword.flows.end import tell
 from watchword.flows.grant import Grant
 from watchword.flows.limits import address, admit
+from watchword.flows.notices import FACTOR_ADDED, FACTOR_REMOVED, notice
 from watchword.flows.second_step import compose, refuse
 from watchword.flows.sign_in import start_session
 from watchword.ports import LoadedChallenge, LoadedSession, World
@@ -53,6 +54,7 @@ async def try_code(
         client=client,
         mode=Mode(challenge.payload["mode"]),
         replaces=replaces,
+        known=challenge.payload.get("known", False),
         redeeming=challenge,
     )
     if grant is None:  # somebody was faster, or another code has been sent, or the user has changed
@@ -96,7 +98,8 @@ async def turn_on(world: World, loaded: LoadedSession, method: Method, *, client
         raise Forbidden("Verify your email address first: the code would go there.")
     now = world.clock.now()
     factor = Factor(uuid7(now, secrets.token_bytes(10)), user.id, method, now)
-    ended = await world.store.add_factor(factor, now=now, keep=loaded.session.sid)
+    mail = notice(world, FACTOR_ADDED, user, client=client, now=now)
+    ended = await world.store.add_factor(factor, now=now, keep=loaded.session.sid, mail=mail)
     if ended is None:
         raise AlreadyExists("This second step is turned on already.")
     _told(world, ended, loaded, events.FACTOR_ADDED, method, now=now, client=client)
@@ -109,7 +112,10 @@ async def turn_off(world: World, loaded: LoadedSession, factor_id: str, *, clien
     factor = next((row for row in await world.store.list_factors(user.id) if row.id == factor_id), None)
     if factor is None:
         raise NotFound("You have no such second step.")
-    ended = await world.store.remove_factor(factor_id, user_id=user.id, now=now, keep=loaded.session.sid)
+    mail = notice(world, FACTOR_REMOVED, user, client=client, now=now)
+    ended = await world.store.remove_factor(
+        factor_id, user_id=user.id, now=now, keep=loaded.session.sid, mail=mail
+    )
     if ended is None:
         raise NotFound("You have no such second step.")
     _told(world, ended, loaded, events.FACTOR_REMOVED, factor.method, now=now, client=client)
@@ -131,5 +137,6 @@ def _told(
     client: Client,
 ) -> None:
     user, sid = loaded.user, loaded.session.sid
+    world.mail_queued()
     world.emit(Event(name, now, user.id, sid, client.ip, method.value))
     tell(world, ended, user_id=user.id, reason=End.FACTOR, now=now, ip=client.ip)

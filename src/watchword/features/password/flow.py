@@ -68,8 +68,9 @@ async def log_in(
     # In this process first: what one address has too much of must not cost a database anything.
     await admit(world, where, client=client, by=world.near_limiter)
     account = await _account(world, name, login, device)
+    known = account[0] == "login_device"
     # A known device is not kept out by a sweep over everybody: its own budget and the hash queue bound it.
-    everybody = () if account[0] == "login_device" else (("login_all", ""),)
+    everybody = () if known else (("login_all", ""),)
     await admit(world, where, account, *everybody, client=client)
     for _ in range(ROUNDS):
         read_at = world.clock.now()
@@ -77,18 +78,27 @@ async def log_in(
         right = await world.hasher.verify(user.digest if user else None, text)
         step = next_step(user, password_right=right, two_factor=world.two_factor)
         if user is None or step is Step.REFUSE:
-            known = user.id if user else None
-            world.emit(Event(events.SIGN_IN_FAILED, world.clock.now(), known, None, client.ip))
+            whose = user.id if user else None
+            world.emit(Event(events.SIGN_IN_FAILED, world.clock.now(), whose, None, client.ip))
             break
         if step is Step.VERIFY_EMAIL:
             return step
         user = await _with_digest_of_today(world, user, text)
         outcome: Grant | SecondStep | None
         if step is Step.TWO_FACTOR:
-            outcome = await second_step.begin(world, user, client=client, mode=mode, amr=(METHOD,))
+            outcome = await second_step.begin(
+                world, user, client=client, mode=mode, amr=(METHOD,), known=known
+            )
         else:
             outcome = await sign_in.start_session(
-                world, user, read_at=read_at, amr=(METHOD,), client=client, mode=mode, replaces=replaces
+                world,
+                user,
+                read_at=read_at,
+                amr=(METHOD,),
+                client=client,
+                mode=mode,
+                replaces=replaces,
+                known=known,
             )
         if outcome is not None:
             return outcome

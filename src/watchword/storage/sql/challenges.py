@@ -241,6 +241,11 @@ def remove_factor() -> tuple[ClauseElement, ...]:
     return locked, delete_from(ww_factor).where(theirs).returning(_factor.id), _mark()
 
 
+def to_be_removed() -> ColumnElement[bool]:
+    """Whether the factor is still there, once the user is locked."""
+    return exists().where(_factor.id == bindparam("id"), _factor.user_id == bindparam("user_id"))
+
+
 def _mark() -> ClauseElement:
     """The user's row says whether there is any."""
     some = exists().where(_factor.user_id == _user.id)

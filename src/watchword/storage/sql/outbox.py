@@ -31,9 +31,10 @@ _its_row = _mail.id == bindparam("mail_id")
 _span = bindparam("span", type_=BigInteger)
 
 
-def queue(only_if: ColumnElement[bool] | None = None) -> ClauseElement:
-    """One message, due at once: always, or only if what it announces is there."""
-    values = {name: bindparam(f"mail_{name}", type_=_mail[name].type) for name in MAIL}
+def queue(only_if: ColumnElement[bool] | None = None, *, called: str = "mail") -> ClauseElement:
+    """One message, due at once: always, or only if what it announces is there. `called` is what the names of its
+    parameters begin with, where a script may queue either of two."""
+    values = {name: bindparam(f"{called}_{name}", type_=_mail[name].type) for name in MAIL}
     row = select(*values.values(), literal_column("0", Integer), Now())
     columns = [*MAIL, "tries", "next_at"]
     what = row if only_if is None else row.where(only_if)

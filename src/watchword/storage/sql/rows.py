@@ -163,10 +163,10 @@ def queued_of(row: Row) -> Queued:
     return Queued(Mail(*row[:6]), *row[6:])
 
 
-def mail_parameters(mail: Mail) -> Parameters:
+def mail_parameters(mail: Mail, *, called: str = "mail") -> Parameters:
     """The columns of `MAIL`, under names that collide with no other record's: a message is queued in the transaction
     of what it announces."""
-    return {f"mail_{name}": getattr(mail, name) for name in MAIL}
+    return {f"{called}_{name}": getattr(mail, name) for name in MAIL}
 
 
 def throttle_parameters(asked: Sequence[tuple[str, Rate]]) -> Parameters:
