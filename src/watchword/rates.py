@@ -45,6 +45,7 @@ DEFAULTS: Mapping[str, Rate] = MappingProxyType(
         "login_all": Rate(50, SECOND),  # everybody together
         "codes": Rate(20, MINUTE),  # an address
         "forgot": Rate(20, HOUR),  # an address
+        "forgot_all": Rate(300, MINUTE),  # everybody together
         "reset": Rate(10, MINUTE),  # an address
         "reset_link": Rate(10, HOUR),  # a link that was sent
         "refresh": Rate(120, MINUTE),  # a session

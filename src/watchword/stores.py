@@ -96,8 +96,8 @@ class Outbox(Protocol):
         """Make it due at once. What announces a fact is queued by the verb that writes the fact, not by this one."""
 
     async def lease_mail(self, *, span: int) -> Queued | None:
-        """The message that has been due for longest, counted as one more try and due again in `span`, unless what
-        became of it is reported before. No two callers are given the same one."""
+        """The message that has been due for longest, with its `mail.head_start`, counted as one more try and due again
+        in `span`, unless what became of it is reported before. No two callers are given the same one."""
 
     async def mail_sent(self, mail_id: str) -> None:
         """It is due no more, and its payload is gone."""

@@ -131,6 +131,23 @@ async def test_all_sign_ins_together_have_a_limit() -> None:
     assert await outcome(home.device()) == "in"
 
 
+@pytest.mark.parametrize("email", [ADA, NOBODY])
+async def test_all_who_forgot_their_password_have_a_limit_that_tells_nothing(email: str) -> None:
+    """Attacks 55, 65: from as many addresses as there are requests; asked before anybody is looked up."""
+    home = await house(limits="forgot_all=5/s")
+
+    async def forgot(number: int) -> Answer:
+        device = home.device(address=(f"192.0.2.{number}", 1))
+        return await device.post("/auth/password/forgot", {"email": email})
+
+    assert [(await forgot(n)).status for n in range(5)] == [202] * 5
+    before = len(home.mails)
+    looked_up: list[str] = []
+    instead(home.auth.world.store, "find_user", looked_up.append)
+    limited(await forgot(5), 1)
+    assert (len(home.mails), looked_up) == (before, [])
+
+
 async def test_a_guess_that_is_refused_by_one_limit_spends_no_other() -> None:
     """A flood from one address does not lock an account."""
     home = await house(limits="on")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from watchword.core.challenge import Challenge
 from watchword.core.factor import Factor
-from watchword.core.mail import Mail, Queued
+from watchword.core.mail import Mail, Queued, head_start
 from watchword.core.revocation import ROLES_MARGIN, Displaced, Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
@@ -291,8 +291,12 @@ class MemoryStore(MemoryChallenges):
 
     async def lease_mail(self, *, span: int) -> Queued | None:
         now = self._clock.now()
-        due = [(row.next_at, key) for key, row in self._outbox.items() if row.next_at is not None]
-        if not due or min(due)[0] > now:
+        due = [
+            (row.next_at - head_start(row.mail), key)
+            for key, row in self._outbox.items()
+            if row.next_at is not None and row.next_at <= now
+        ]
+        if not due:
             return None
         _, key = min(due)
         row = self._outbox[key]

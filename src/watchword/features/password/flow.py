@@ -154,9 +154,9 @@ async def change(world: World, loaded: LoadedSession, current: str, new: str, *,
 async def forgot(world: World, email: str, *, client: Client) -> None:
     """Send a link to an address, if it is somebody's: nothing that is asked, done or answered here tells whether it is
     (ASVS 5.0 6.3.8, SECURITY-TARGET attack 65). Whoever has had enough of them gets none, and nobody is told.
-    Raises RateLimited for an address that asks too often, whomever it asks about.
+    Raises RateLimited for an address that asks too often, or when all together do, whomever they ask about.
     """
-    await admit(world, address("forgot", client), client=client)
+    await admit(world, address("forgot", client), ("forgot_all", ""), client=client)
     now, secret = world.clock.now(), secrets.token_bytes(SECRET)
     challenge_id = uuid7(now, secrets.token_bytes(10))
     login = canonical_login(email)
