@@ -93,6 +93,9 @@ class Letters(Protocol):
     def write(self, mail: Mail, payload: Mapping[str, Any]) -> Letter:
         """Raises MailDelayed when the template is missing or at fault: it may be mended."""
 
+    def load(self) -> None:
+        """What `write` would else do the first time, which takes a while; for any thread. Never raises."""
+
 
 EventSink = Callable[[Event], None]
 """Takes each fact after it was written. Must not raise."""
@@ -130,6 +133,8 @@ class World:
     devices: KnownDevices
     max_sessions: int
     """How many live sessions a user may have."""
+    mail_arrives: bool
+    """Whether there is a way to send it, or somebody reads it where it waits. Else nobody may come to depend on it."""
     mail_queued: Callable[[], None]
     """To be called behind every verb that queued a message: a hint, so that nobody waits for the next look."""
     claims: Claims | None = None

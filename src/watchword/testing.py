@@ -58,7 +58,9 @@ def make_auth(clock: TravellingClock | None = None, **texts: str) -> Watchword:
         "limits": "off",
     } | texts
     hasher = Argon2Hasher(threads=1, memory=8, passes=1)
-    return Watchword(Settings.parse(given), store=MemoryStore(clock), hasher=hasher, clock=clock)
+    return Watchword(
+        Settings.parse(given), store=MemoryStore(clock), hasher=hasher, clock=clock, mail_shown=True
+    )
 
 
 async def sign_in_as(

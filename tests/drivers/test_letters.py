@@ -77,6 +77,19 @@ def test_every_kind_needs_what_the_guide_says_and_no_more(kind: str) -> None:
             assert str(value) in letter.html, name
 
 
+def test_a_template_at_fault_keeps_no_other_from_being_loaded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told, and the message that needs it waits; all others are ready."""
+    (tmp_path / "broken.txt").write_text("{% if %}")
+    letters = TemplateLetters(HTTPS, [tmp_path])
+    letters.load()
+    assert "broken.txt" in caplog.text
+    with pytest.raises(MailDelayed):
+        letters.write(Mail("an id", "a@b.org", "broken", b"", 0, 0), {})
+    assert letters.write(Mail("an id", "a@b.org", "test", b"", 0, 0), {}).subject
+
+
 def test_the_first_line_of_the_text_is_the_subject(tmp_path: Path) -> None:
     letter = written(tmp_path, "  A   subject \n\n\n\nOne.\n\n\n\nTwo.\n\n", "<p>One.</p>")
     assert (letter.subject, letter.text, letter.html) == ("A subject", "One.\n\nTwo.\n", "<p>One.</p>\n")

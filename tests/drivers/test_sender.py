@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,31 @@ async def test_what_is_queued_here_leaves_at_once(database: str) -> None:
             await all_sent(auth)
             assert time.monotonic() - began < senders.POLL_SECONDS / 2
     assert [letter["To"] for letter in post.letters] == ["user0@example.org"]
+
+
+async def test_no_template_is_compiled_on_the_event_loop(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F12, DESIGN promise 4: Jinja2 and every template are ready before the first message goes."""
+    from jinja2 import Environment
+
+    compiled: list[tuple[str | None, int]] = []
+    compiling = Environment.compile
+
+    def noted(self: Environment, source: str, name: str | None = None, *rest: Any, **more: Any) -> Any:
+        compiled.append((name, threading.get_ident()))
+        return compiling(self, source, name, *rest, **more)
+
+    monkeypatch.setattr(Environment, "compile", noted)
+    post = Post()
+    with smtp_server(post) as address:
+        auth = made(database, smtp=address)
+        async with auth.lifespan():
+            await queue(auth)
+            await all_sent(auth)
+    assert {"test.txt", "test.html", "layout.html"} <= {name for name, _ in compiled}
+    assert len(compiled) == len({name for name, _ in compiled}), "each once"
+    assert threading.get_ident() not in {thread for _, thread in compiled}
 
 
 async def test_the_owner_reads_of_a_sign_in_from_elsewhere(database: str) -> None:

@@ -216,6 +216,7 @@ class Lab:
             hasher=self.hasher,
             clock=self.clock,
             on_event=self._note,
+            mail_shown=True,
         )
         self.world = self.auth.world
 

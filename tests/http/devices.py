@@ -83,6 +83,7 @@ def build(**texts: str) -> tuple[Watchword, TravellingClock, list[Event]]:
         hasher=Argon2Hasher(threads=1, memory=8, passes=1),
         clock=clock,
         on_event=events.append,
+        mail_shown=True,
     )
     return auth, clock, events
 

@@ -94,6 +94,8 @@ async def turn_on(world: World, loaded: LoadedSession, method: Method, *, client
     user = loaded.user
     if world.two_factor is TwoFactor.OFF:
         raise Forbidden("A second step is not offered here.")
+    if not world.mail_arrives:  # nobody could sign in any more
+        raise Forbidden("A second step is not offered here: this server cannot send mail.")
     if not user.email_verified:
         raise Forbidden("Verify your email address first: the code would go there.")
     now = world.clock.now()
