@@ -254,3 +254,22 @@ def test_turning_a_second_step_on_and_off_is_told() -> None:
     step(email_code.turn_off(lab.world, loaded(lab, mine), factor.id, client=AWAY))
     assert told(lab) == ["factor_added", "factor_removed"]
     assert [says["ip"] for _, says in reversed(lab.mails)] == [HOME.ip, AWAY.ip]
+
+
+def test_an_administrator_turns_it_off_for_who_has_lost_it_and_that_is_told_too() -> None:
+    """ASVS 6.3.7, 7.4.3: every session ends, and the next sign-in takes the password alone."""
+    lab = lab_with_user(two_factor="optional")
+    mine = lab.session()
+    step(email_code.turn_on(lab.world, loaded(lab, mine), Method.EMAIL, client=HOME))
+    lab.forget_log()
+    assert step(lab.auth.users.turn_off_factors(EMAIL)) == 1
+    assert lab.facts == ["factor_removed", "session_ended"]
+    assert lab.guard(mine) == "session_ended"
+    assert lab.row(mine.session.sid).end is End.FACTOR
+    mail, _ = lab.mails[0]
+    assert "turned off by an administrator" in opened(lab.world, mail).text
+    assert step(lab.auth.users.factors(EMAIL)) == []
+    lab.session()
+    lab.forget_log()
+    assert step(lab.auth.users.turn_off_factors(EMAIL)) == 0
+    assert lab.log == []

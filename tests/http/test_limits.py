@@ -327,7 +327,7 @@ async def test_who_knows_a_sessions_id_alone_cannot_spend_its_refreshes(mode: st
 
 
 class Broken:
-    """Implements `ports.Limiter`: a Redis that is gone."""
+    """Implements `ports.Limiter`: one that is gone."""
 
     async def take(self, asked: Sequence[tuple[str, Rate]], *, now: int) -> int | None:
         raise Unavailable(retry_after=1)
@@ -363,7 +363,7 @@ def test_redis_counts_where_there_is_one_else_the_store() -> None:
 
     assert limiter(database_url="sqlite:///here.db") == "SqliteStore"
     assert limiter(database_url="memory:") == "MemoryLimiter"
-    assert limiter(database_url="sqlite:///here.db", redis_url="redis://127.0.0.1/0") == "RedisLimiter"
+    assert limiter(database_url="sqlite:///here.db", redis_url="redis://127.0.0.1/0") == "StandbyLimiter"
 
 
 async def test_no_event_and_no_answer_tells_which_account_was_guessed_at() -> None:
