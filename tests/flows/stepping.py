@@ -182,6 +182,10 @@ class ScriptedStore(MemoryStore):
         self._begin("redeem_challenge")
         return await super().redeem_challenge(challenge, session, replaces=replaces, mail=mail, room=room)
 
+    async def list_sessions(self, user_id: str, *, now: int) -> Sequence[Session]:
+        self._begin("list_sessions", writes=False)
+        return await super().list_sessions(user_id, now=now)
+
     async def load_session(self, sid: str) -> LoadedSession | None:
         self._begin("load_session", writes=False)
         return await super().load_session(sid)

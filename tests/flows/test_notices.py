@@ -113,8 +113,12 @@ def test_an_old_account_without_sessions_is_told_of_its_next_one(lab: Lab) -> No
 def test_a_known_device_is_no_news_and_costs_no_look_up(lab: Lab) -> None:
     """Attack 66's cookie: whoever brings it has signed in there before."""
     lab.session()
+    asked: list[str] = []
+    lab.store.first["list_sessions"] = [lambda: asked.append("list_sessions")] * 2
     by_device(lab, device(lab))
-    assert told(lab) == []
+    assert (told(lab), asked) == ([], [])
+    by_device(lab, None)
+    assert asked == ["list_sessions"]
 
 
 @pytest.mark.parametrize("forged", [None, "", "x" * 76])

@@ -161,7 +161,7 @@ class MemoryStore(MemoryChallenges):
     ) -> Sequence[Displaced]:
         self._sessions[session.sid] = session
         displaced = await self._displace([replaces] if replaces else [], End.REPLACED)
-        live = await self.list_sessions(session.user_id, now=self._clock.now())
+        live = await MemoryStore.list_sessions(self, session.user_id, now=self._clock.now())
         others = [row for row in live if row.sid != session.sid]
         others.sort(key=lambda row: (row.last_used_at, row.sid), reverse=True)
         surplus = [] if room is None else [row.sid for row in others[room.most - 1 :]]

@@ -12,7 +12,8 @@ A script may be the head of a longer one: which tail it gets, a message or the e
 On PostgreSQL, whatever ends several sessions or must not miss a sign-in under way locks the user's row first, by
 updating it or with FOR UPDATE, and so does an insert of a session, with FOR NO KEY UPDATE: so either the new session
 is seen and ended, or the insert sees what was changed, and of many who sign in at once each counts what the one before
-has left. It also keeps two such scripts from a deadlock. SQLite has one writer at a time and renders no row locks.
+has left. It also keeps two such scripts about one user from a deadlock. SQLite has one writer at a time and renders no
+row locks.
 """
 
 from __future__ import annotations
