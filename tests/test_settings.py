@@ -112,7 +112,7 @@ LOOSER = Limits(
         ("login", Rate(20, 60_000_000)),
         *((name, rate) for name, rate in DEFAULTS.items() if name.startswith("login_")),
         ("codes", Rate(5, 900_000_000)),
-        *((name, DEFAULTS[name]) for name in ("forgot", "reset", "reset_link")),
+        *((name, DEFAULTS[name]) for name in ("forgot", "forgot_all", "reset", "reset_link")),
     )
 )
 
