@@ -13,8 +13,11 @@ from tests.http.asgi import Answer
 from tests.http.devices import ADA, BROWSER, EVE, MODES, ROTATING, Device, House, build, house, instead
 from watchword.auth import Watchword
 from watchword.errors import Unavailable
+from watchword.flows.follow import poll
 from watchword.rates import Rate
 from watchword.settings import Settings
+from watchword.storage.memory_limiter import MemoryLimiter
+from watchword.storage.standby_limiter import StandbyLimiter
 
 WRONG = "not her password"
 NOBODY = "nobody@example.com"
@@ -349,6 +352,17 @@ async def test_without_its_limiter_nobody_is_let_in_and_nobody_is_signed_out() -
     assert calls == []
     assert (await device.refresh()).status == 200
     assert (await device.get("/auth/me")).status == 200
+
+
+async def test_while_redis_is_silent_people_sign_in_and_the_server_stays_ready() -> None:
+    """F5: readiness is about what would be refused, and nothing is."""
+    home = await house(limits="on")
+    world = home.auth.world
+    object.__setattr__(world, "limiter", StandbyLimiter(Broken(), MemoryLimiter()))
+    await poll(world, None)
+    assert await guesses(home.device(), 3) == [401] * 3
+    assert await outcome(home.device()) == "in"
+    assert (await home.device().get("/auth/health/ready")).status == 200
 
 
 async def test_limits_that_are_off_are_off() -> None:
