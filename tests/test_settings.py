@@ -105,6 +105,7 @@ def test_without_any_setting_the_defaults_of_the_design_hold() -> None:
     assert default.signup is Signup.OPEN
     assert (default.prefix, default.synchronous) == ("/auth", Synchronous.FULL)
     assert (default.hash_threads, default.pages) == (0, True)
+    assert default.max_sessions == 50
     assert (default.redis_url, default.limits) == ("", Limits())
 
 
@@ -114,7 +115,7 @@ LOOSER = Limits(
         *((name, rate) for name, rate in DEFAULTS.items() if name.startswith("login_")),
         ("codes", Rate(5, 900_000_000)),
         *((name, rate) for name, rate in DEFAULTS.items() if name.startswith(("register", "verify"))),
-        *((name, DEFAULTS[name]) for name in ("forgot", "reset", "reset_link", "email_change")),
+        *((name, DEFAULTS[name]) for name in ("forgot", "forgot_all", "reset", "reset_link", "email_change")),
     )
 )
 
@@ -199,6 +200,7 @@ PARSED: list[tuple[str, str, object]] = [
     ("prefix", "/auth/v1", "/auth/v1"),
     ("synchronous", "normal", Synchronous.NORMAL),
     ("hash_threads", "4", 4),
+    ("max_sessions", "5", 5),
     *(("pages", text, True) for text in ("on", "ON", "true", "yes", "1", " on ")),
     *(("pages", text, False) for text in ("off", "Off", "false", "no", "0")),
 ]
@@ -311,6 +313,9 @@ REFUSED: list[tuple[str, str, str]] = [
     ("session_cookie", "a;b", "session_cookie is 'a;b': expected 1 to 64 letters"),
     ("access_field", "access-token", "access_field is 'access-token': expected a name such as access_token"),
     ("synchronous", "off", "expected one of full, normal"),
+    ("max_sessions", "0", "max_sessions: 1 to 10000"),
+    ("max_sessions", "10001", "max_sessions: 1 to 10000"),
+    ("max_sessions", "5.5", "max_sessions is '5.5': expected a whole number"),
     ("hash_threads", "many", "hash_threads is 'many': expected a whole number"),
     ("hash_threads", "-1", "hash_threads: 0 (as many as there are cores) to 256"),
     ("hash_threads", "257", "hash_threads: 0 (as many as there are cores) to 256"),
@@ -490,6 +495,8 @@ def test_the_bounds_themselves_are_allowed() -> None:
     parse(session_max="3650d")
     parse(access_ttl="1s")
     parse(hash_threads="256")
+    parse(max_sessions="1")
+    parse(max_sessions="10000")
     parse(secret="abcdefghijkl" + "a" * 20)
 
 

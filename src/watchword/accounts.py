@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from watchword.core.factor import Factor
 from watchword.core.password import acceptable
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
@@ -57,6 +58,15 @@ class Users:
     async def set_roles(self, login: str, roles: Sequence[str]) -> None:
         """Access tokens that name the old roles stop counting. Raises NotFound, InvalidRequest."""
         await flows.set_roles(self._world, await self.get(login), roles)
+
+    async def factors(self, login: str) -> Sequence[Factor]:
+        """The second steps that a user has turned on. Raises NotFound."""
+        return await self._world.store.list_factors((await self.get(login)).id)
+
+    async def turn_off_factors(self, login: str) -> int:
+        """For who has lost what the second step takes; how many were on. Ends all sessions and tells the owner by mail.
+        With `two_factor=required` sign-ins take a code all the same. Raises NotFound."""
+        return await flows.turn_off_factors(self._world, await self.get(login))
 
     async def delete(self, login: str) -> None:
         """Ends all sessions and forgets the user. Raises NotFound."""

@@ -66,7 +66,8 @@ class Watchword:
 
     `store`, `hasher`, `clock`, `mailer` and `limiter` replace a port; `claims` adds an app's own claims to access
     tokens; `on_event` takes each `Event` besides the log; `mail_templates` is a folder whose templates go before ours;
-    `features` make routers of their own below the prefix. Raises SettingsError.
+    `features` make routers of their own below the prefix; `mail_shown` says that people read their mail in the outbox,
+    as in the inbox of `watchword dev`, so that it reaches them without a mailer. Raises SettingsError.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Watchword:
         features: Sequence[Callable[[Site], APIRouter]] = (),
         claims: Claims | None = None,
         on_event: EventSink | None = None,
+        mail_shown: bool = False,
     ) -> None:
         settings = settings or Settings.from_env()
         if not settings.secret:
@@ -129,6 +131,8 @@ class Watchword:
             limiter=limiter,
             near_limiter=limiter if isinstance(limiter, MemoryLimiter) else MemoryLimiter(),
             devices=KnownDevices(ring),
+            max_sessions=settings.max_sessions,
+            mail_arrives=self.mailer is not None or mail_shown,
             mail_queued=self._bell.ring,
             claims=with_fields(settings.access_claims, claims),
         )

@@ -58,13 +58,15 @@ def open_store(settings: Settings, clock: Clock) -> Store:
 
 
 def limiter_of(settings: Settings, store: Store) -> Limiter:
-    """Redis if there is one, else what all processes share anyway: the database. A store that is none is this
-    process's own."""
+    """Redis if there is one and while it answers, else what all processes share anyway: the database. A store that is
+    none is this process's own."""
+    shared = store if isinstance(store, Limiter) else MemoryLimiter()
     if settings.redis_url:
         from watchword.storage.redis import RedisLimiter
+        from watchword.storage.standby_limiter import StandbyLimiter
 
-        return RedisLimiter(settings.redis_url)
-    return store if isinstance(store, Limiter) else MemoryLimiter()
+        return StandbyLimiter(RedisLimiter(settings.redis_url), shared)
+    return shared
 
 
 def hints_of(store: Store) -> Hints:

@@ -34,6 +34,7 @@ from watchword.stores import Outbox as Outbox
 from watchword.stores import Registered as Registered
 from watchword.stores import Registrations as Registrations
 from watchword.stores import RevocationPage as RevocationPage
+from watchword.stores import Room as Room
 from watchword.stores import Store as Store
 from watchword.stores import Users as Users
 
@@ -95,6 +96,9 @@ class Letters(Protocol):
     def write(self, mail: Mail, payload: Mapping[str, Any]) -> Letter:
         """Raises MailDelayed when the template is missing or at fault: it may be mended."""
 
+    def load(self) -> None:
+        """What `write` would else do the first time, which takes a while; for any thread. Never raises."""
+
 
 EventSink = Callable[[Event], None]
 """Takes each fact after it was written. Must not raise."""
@@ -130,6 +134,10 @@ class World:
     near_limiter: Limiter
     """In this process: for what may not wait for another machine (see flows.limits). `limiter` itself, if that is."""
     devices: KnownDevices
+    max_sessions: int
+    """How many live sessions a user may have."""
+    mail_arrives: bool
+    """Whether there is a way to send it, or somebody reads it where it waits. Else nobody may come to depend on it."""
     mail_queued: Callable[[], None]
     """To be called behind every verb that queued a message: a hint, so that nobody waits for the next look."""
     claims: Claims | None = None

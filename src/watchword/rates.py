@@ -49,6 +49,7 @@ DEFAULTS: Mapping[str, Rate] = MappingProxyType(
         "verify_link": Rate(10, HOUR),  # a link that was sent
         "verify_resend": Rate(20, HOUR),  # an address
         "forgot": Rate(20, HOUR),  # an address
+        "forgot_all": Rate(300, MINUTE),  # everybody together
         "reset": Rate(10, MINUTE),  # an address
         "reset_link": Rate(10, HOUR),  # a link that was sent
         "email_change": Rate(5, HOUR),  # an address that a link would go to

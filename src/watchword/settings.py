@@ -87,6 +87,7 @@ class Settings:
     access_ttl: timedelta = _setting(duration, default=timedelta(minutes=15))
     refresh_ttl: timedelta = _setting(duration, default=timedelta(days=7))
     session_max: timedelta = _setting(duration, default=timedelta(days=30))
+    max_sessions: int = _setting(count, default=50)
     rotation_window: timedelta = _setting(duration, default=timedelta(seconds=20))
     two_factor: TwoFactor = _setting(choice(TwoFactor), default=TwoFactor.OFF)
     code_ttl: timedelta = _setting(duration, default=timedelta(minutes=10))
@@ -177,6 +178,8 @@ class Settings:
             raise SettingsError(
                 f"rsa_key is only for algorithm RS256, not {self.algorithm.value}: remove one of them"
             )
+        if not 1 <= self.max_sessions <= 10_000:
+            raise SettingsError("max_sessions: 1 to 10000; a user who signs in on one more loses the oldest")
         if not 0 <= self.hash_threads <= 256:
             raise SettingsError("hash_threads: 0 (as many as there are cores) to 256")
 

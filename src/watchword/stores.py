@@ -13,7 +13,7 @@ from typing import Protocol
 from watchword.core.challenge import Challenge, Kind, Spent
 from watchword.core.factor import Factor
 from watchword.core.mail import Mail, Queued
-from watchword.core.revocation import Revoked, TokensFrom
+from watchword.core.revocation import Displaced, Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
@@ -67,6 +67,14 @@ class LoadedSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """How many live sessions a user may have, and the message that tells them of a sign-in which was one too many."""
+
+    most: int
+    mail: Mail
+
+
+@dataclass(frozen=True, slots=True)
 class RevocationPage:
     """What was revoked since some instant, and the database's clock when it was read."""
 
@@ -83,8 +91,8 @@ class Outbox(Protocol):
         """Make it due at once. What announces a fact is queued by the verb that writes the fact, not by this one."""
 
     async def lease_mail(self, *, span: int) -> Queued | None:
-        """The message that has been due for longest, counted as one more try and due again in `span`, unless what
-        became of it is reported before. No two callers are given the same one."""
+        """The message that has been due for longest, with its `mail.head_start`, counted as one more try and due again
+        in `span`, unless what became of it is reported before. No two callers are given the same one."""
 
     async def mail_sent(self, mail_id: str) -> None:
         """It is due no more, and its payload is gone."""
@@ -142,8 +150,14 @@ class Challenges(Protocol):
         """Put `code` in the place of the old one and queue the mail, if `challenge.may_resend`. As it is afterwards."""
 
     async def redeem_challenge(
-        self, challenge: Challenge, session: Session, *, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        challenge: Challenge,
+        session: Session,
+        *,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         """End the challenge, give its last try back and insert the session, as `insert_session` does. None, and nothing
         written, unless it is open, its code still is `challenge.code` and its user active.
 
@@ -223,26 +237,38 @@ class Factors(Protocol):
     async def list_factors(self, user_id: str) -> Sequence[Factor]:
         """In the order of ids."""
 
-    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
-        """Insert, and end every session but `keep` (End.FACTOR). None when the user has one of this method, or there is
-        no such user, or `keep` has ended."""
+    async def add_factor(
+        self, factor: Factor, *, now: int, keep: str | None, mail: Mail | None = None
+    ) -> Sequence[Revoked] | None:
+        """Insert, end every session but `keep` (End.FACTOR), and queue the mail that tells of it. None, and nothing
+        written, when the user has one of this method, or there is no such user, or `keep` has ended."""
 
     async def remove_factor(
-        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None, mail: Mail | None = None
     ) -> Sequence[Revoked] | None:
-        """Delete, and end every session but `keep` (End.FACTOR). None when the user has no such factor, or `keep` has
-        ended."""
+        """Delete, end every session but `keep` (End.FACTOR), and queue the mail that tells of it. None, and nothing
+        written, when the user has no such factor, or `keep` has ended."""
 
 
 class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Protocol):
     """Sessions, revocations and leases. All verbs raise Unavailable when the database does not answer."""
 
     async def insert_session(
-        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        session: Session,
+        *,
+        digest: str | None,
+        two_factor: bool = False,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         """Insert if the user is active and digest and second step still are as given, else None (nothing written).
 
-        `replaces` is a session of the same browser, ended as End.REPLACED in the same transaction if it is live.
+        `replaces` is a session of the same browser, whoever it is of, ended as End.REPLACED in the same transaction if
+        it has not ended. If the user then has more live sessions than `room.most`, those not used for longest end as
+        End.EVICTED, the new one never, and `room.mail` is queued; else `mail` is. However many sign in at once, they
+        leave no more than that. Returns what it ended.
         """
 
     async def load_session(self, sid: str) -> LoadedSession | None: ...
@@ -258,9 +284,10 @@ class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Proto
         """Write crossings and crossed, unless the row's `crossed` is as far already."""
 
     async def end_session(
-        self, sid: str, end: End, *, now: int, user_id: str | None = None
+        self, sid: str, end: End, *, now: int, user_id: str | None = None, mail: Mail | None = None
     ) -> Revoked | None:
-        """End one session, of `user_id` if given. None when it does not exist, is not theirs or has ended before."""
+        """End one session, of `user_id` if given, and queue the mail that tells of it. None, and nothing written, when
+        it does not exist, is not theirs or has ended before."""
 
     async def end_sessions(
         self, user_id: str, end: End, *, now: int, keep: str | None = None

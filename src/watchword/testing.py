@@ -64,7 +64,8 @@ def make_auth(clock: TravellingClock | None = None, **texts: str) -> Watchword:
         "limits": "off",
     } | texts
     hasher = Argon2Hasher(threads=1, memory=8, passes=1)
-    return Watchword(Settings.parse(given), store=KeepingStore(clock), hasher=hasher, clock=clock)
+    store = KeepingStore(clock)
+    return Watchword(Settings.parse(given), store=store, hasher=hasher, clock=clock, mail_shown=True)
 
 
 async def sign_in_as(

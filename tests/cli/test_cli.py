@@ -27,7 +27,7 @@ def test_the_verbs_have_their_names() -> None:
         "cleanup",
     }
     assert set(groups["user"].commands) == {
-        *("create", "list", "show", "enable", "disable", "password", "role", "delete")
+        *("create", "list", "show", "enable", "disable", "password", "role", "factors", "delete")
     }
     assert set(groups["session"].commands) == {"list", "revoke"}
     assert set(groups["mail"].commands) == {"test"}

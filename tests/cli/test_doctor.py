@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.programs import Run, run, spoken
+from tests.needs import redis_url
 from watchword.cli import doctor
 from watchword.drivers.clock import SystemClock
 
@@ -51,6 +52,7 @@ def test_a_healthy_house_has_nothing_to_mend(verb: Run) -> None:
         ({"url": "https://app.example.com"}, "proxy", "WATCHWORD_TRUSTED_PROXIES"),
         ({"database_url": "memory:"}, "production", "memory store"),
         ({"database_url": "postgresql://nobody:canary@127.0.0.1:1/none"}, "database", "does not answer"),
+        ({"redis_url": "redis://:canary@127.0.0.1:1/0"}, "redis", "WATCHWORD_REDIS_URL"),
         ({"database_url": "sqlite:///none.db"}, "schema", "There is no database at"),
     ],
 )
@@ -62,6 +64,10 @@ def test_what_is_wrong_is_named_with_how_to_mend_it(
     assert finding["check"] == check
     assert mend in finding["message"]
     assert "canary" not in finding["message"]
+
+
+def test_a_redis_that_counts_is_nothing_to_mend(verb: Run) -> None:
+    assert findings(verb, **HEALTHY, redis_url=redis_url()) == []
 
 
 def test_a_healthy_house_behind_a_proxy_has_nothing_to_mend(verb: Run) -> None:

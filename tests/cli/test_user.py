@@ -1,13 +1,20 @@
 """`watchword user`: a life from creation to deletion, and everything that is refused on the way."""
 
 import json
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from tests.cli.programs import PASSWORD, Run, refusal, run, spoken
+from watchword.auth import Watchword
 from watchword.cli import console
+from watchword.cli.opened import administer
+from watchword.core.factor import Factor, Method
+from watchword.settings import Settings
 
 STDIN = "--password-stdin"
+SECRET = "kVd3x1hVnqk0S5m3cO9lYpXyQ0oY4S6h"
 
 
 def test_a_created_user_is_active_verified_and_listed(verb: Run) -> None:
@@ -51,6 +58,27 @@ def test_disabling_and_enabling_change_the_status(verb: Run) -> None:
     for what, status in (("disable", "disabled"), ("enable", "active")):
         spoken(verb("user", what, "ada"))
         assert json.loads(spoken(verb("user", "show", "ada", "--json")))["status"] == status
+
+
+def test_a_second_step_is_shown_and_turned_off(verb: Run, tmp_path: Path) -> None:
+    """For who has lost their mailbox (ASVS 6.3.7, 7.4.3)."""
+    assert spoken(verb("user", "factors", "ada")) == ""
+    off = partial(verb, "user", "factors", "ada", "--off", secret=SECRET)
+    assert spoken(off()) == "ada has no second step\n"
+
+    async def turn_on(auth: Watchword) -> None:
+        ada = await auth.users.get("ada")
+        await auth.world.store.add_factor(Factor("f1", ada.id, Method.EMAIL, 0), now=0, keep=None)
+
+    administer(turn_on, settings=Settings.parse({"database_url": f"sqlite:///{tmp_path}/watchword.db"}))
+    [factor] = json.loads(spoken(verb("user", "factors", "ada", "--json")))
+    assert (factor["id"], factor["method"]) == ("f1", "email")
+    assert spoken(verb("user", "factors", "ada")).split()[0] == "email"
+    assert "WATCHWORD_SECRET is missing" in refusal(verb("user", "factors", "ada", "--off"))
+    assert spoken(off()) == "turned off the second step of ada; all sessions have ended\n"
+    assert json.loads(spoken(verb("user", "factors", "ada", "--json"))) == []
+    nobody = verb("user", "factors", "nobody", "--off", secret=SECRET)
+    assert refusal(nobody) == refusal(verb("user", "factors", "nobody"))
 
 
 def test_roles_are_replaced_and_cleared(verb: Run) -> None:

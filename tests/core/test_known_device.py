@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from watchword.core.keys import KeyRing
-from watchword.core.known_device import LIFE_SECONDS, NONCE, KnownDevices
+from watchword.core.known_device import LIFE_SECONDS, NEWCOMER, NONCE, KnownDevices, unfamiliar
+from watchword.core.session import Client, Lifetimes, Session, start
 from watchword.core.user import Status, User
+from watchword.settings import Mode
 
 NOW = 1_800_000_000_000_000
 OLD, NEW = b"kX3vQz8LmN1pR6tYw0aBcDeFgHiJk-old", b"Zq9uYtReWqAsDfGhJkLmNbVcXz012-new"
@@ -80,3 +82,50 @@ def test_no_other_character_anywhere_opens() -> None:
 )
 def test_what_is_no_token_is_refused_without_a_word(token: str) -> None:
     assert not known(token)
+
+
+# --- what is news to an owner
+
+
+def live(*clients: Client) -> list[Session]:
+    lives = Lifetimes(access=1, idle=NOW, whole=NOW, window=1)
+    return [
+        start(
+            sid=str(number),
+            seed=bytes(32),
+            user_id=ADA.id,
+            mode=Mode.BEARER,
+            amr=("pwd",),
+            client=client,
+            now=NOW,
+            lives=lives,
+        )
+        for number, client in enumerate(clients)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("client", "news"),
+    [
+        (Client("192.0.2.7", "Firefox"), False),
+        (Client("192.0.2.250", "Firefox"), False),
+        (Client("2001:db8::1", "Safari"), False),
+        (Client("2001:db8:0:ffff::9", "Safari"), False),
+        (Client("192.0.2.7", "Safari"), True),
+        (Client("192.0.3.7", "Firefox"), True),
+        (Client("2001:db8:1::1", "Safari"), True),
+        (Client("", ""), True),
+    ],
+)
+def test_a_sign_in_is_news_unless_a_live_session_is_of_its_browser_and_network(
+    client: Client, news: bool
+) -> None:
+    """ASVS 6.3.5."""
+    theirs = live(Client("192.0.2.7", "Firefox"), Client("2001:db8::1", "Safari"))
+    assert unfamiliar(client, ADA, theirs, NOW) is news
+
+
+@pytest.mark.parametrize(("age", "news"), [(-1, False), (0, False), (NEWCOMER - 1, False), (NEWCOMER, True)])
+def test_without_any_session_the_age_of_the_account_decides(age: int, news: bool) -> None:
+    """ASVS 6.3.5: whoever has just made it knows of its first sign-in."""
+    assert unfamiliar(Client("192.0.2.7", "Firefox"), replace(ADA, created_at=NOW - age), [], NOW) is news

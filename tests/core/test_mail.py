@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from watchword.core.challenge import LIFE as CODE_LIFE
+from watchword.core.challenge import LINK_LIFE
 from watchword.core.keys import KeyRing
-from watchword.core.mail import LIFE, MAX_ERROR, Letter, Mail, Queued, Seals, next_wait, noted
+from watchword.core.mail import (
+    LIFE,
+    MAX_ERROR,
+    Letter,
+    Mail,
+    Queued,
+    Seals,
+    head_start,
+    next_wait,
+    noted,
+)
 from watchword.spans import HOUR, SECOND
 
 OLD, NEW = b"an old root secret of 32 characters", b"a new root secret of 32 characters!"
@@ -16,6 +28,16 @@ NOW = 1_800_000_000 * SECOND
 def queued(tries: int, *, expires_in: int = LIFE) -> Queued:
     mail = Mail("an id", "ada@example.org", "test", b"", NOW, NOW + expires_in)
     return Queued(mail, tries=tries, next_at=NOW)
+
+
+def test_no_link_that_is_still_good_goes_before_a_code() -> None:
+    """F12: however many of them wait; nor does a notice before it has waited for longer than most are read in."""
+    code, link, notice = (
+        head_start(queued(0, expires_in=life).mail) for life in (CODE_LIFE, LINK_LIFE, LIFE)
+    )
+    assert code - link > LINK_LIFE
+    assert link - notice >= HOUR
+    assert notice == 0
 
 
 # --- seals

@@ -40,6 +40,56 @@ def test_every_kind_has_both_parts(kind: str) -> None:
     assert sorted(path.suffix for path in found) == [".html", ".txt"]
 
 
+SAID: dict[str, object] = {
+    "code": "012345",
+    "token": "wwc_x",
+    "minutes": 10,
+    "device": "Firefox on Linux",
+    "ip": "192.0.2.7",
+    "at": "2027-01-15 08:00 UTC",
+    "most": 50,
+    "new": True,
+}
+"""A value of every name that the guide gives to any kind."""
+
+
+def listed() -> dict[str, set[str]]:
+    """The kinds of mail in the guide's table, and the names of their values."""
+    guide = (Path(__file__).parents[2] / "docs/guides/mail.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_]+)` \|[^|]*\|([^|]*)\|$", guide, re.M)
+    return {kind: set(re.findall(r"`([a-z]+)`", values)) for kind, values in rows}
+
+
+def test_the_guide_lists_every_kind() -> None:
+    assert listed().keys() == kinds()
+
+
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_every_kind_needs_what_the_guide_says_and_no_more(kind: str) -> None:
+    """DESIGN §4.8: an app that writes its own template goes by that table."""
+    folders = sorted(OWN.parent.glob("features/*/mail"))
+    payload = {name: SAID[name] for name in listed()[kind]}
+    letter = TemplateLetters(HTTPS, folders).write(Mail("an id", "a@b.org", kind, b"", 0, 0), payload)
+    assert letter.subject
+    for name, value in payload.items():
+        if name != "new":
+            assert str(value) in letter.text, name
+            assert str(value) in letter.html, name
+
+
+def test_a_template_at_fault_keeps_no_other_from_being_loaded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told, and the message that needs it waits; all others are ready."""
+    (tmp_path / "broken.txt").write_text("{% if %}")
+    letters = TemplateLetters(HTTPS, [tmp_path])
+    letters.load()
+    assert "broken.txt" in caplog.text
+    with pytest.raises(MailDelayed):
+        letters.write(Mail("an id", "a@b.org", "broken", b"", 0, 0), {})
+    assert letters.write(Mail("an id", "a@b.org", "test", b"", 0, 0), {}).subject
+
+
 def test_the_first_line_of_the_text_is_the_subject(tmp_path: Path) -> None:
     letter = written(tmp_path, "  A   subject \n\n\n\nOne.\n\n\n\nTwo.\n\n", "<p>One.</p>")
     assert (letter.subject, letter.text, letter.html) == ("A subject", "One.\n\nTwo.\n", "<p>One.</p>\n")

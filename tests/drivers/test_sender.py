@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,14 +15,17 @@ from tests.smtp import Post, smtp_server
 from watchword import events
 from watchword.auth import Watchword
 from watchword.core.mail import Letter, Queued
+from watchword.core.session import Client
 from watchword.drivers import sender as senders
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.errors import Unavailable
 from watchword.events import Event
+from watchword.features.password.flow import log_in
 from watchword.flows.outbox import sealed
-from watchword.settings import Settings
+from watchword.settings import Mode, Settings
 from watchword.storage.sql.migrate import migrate
 
+PASSWORD = "a long way to Samarkand"
 SECRET = "kVd3x1hVnqk0S5m3cO9lYpXyQ0oY4S6h"
 
 
@@ -74,6 +78,57 @@ async def test_what_is_queued_here_leaves_at_once(database: str) -> None:
             await all_sent(auth)
             assert time.monotonic() - began < senders.POLL_SECONDS / 2
     assert [letter["To"] for letter in post.letters] == ["user0@example.org"]
+
+
+async def test_no_template_is_compiled_on_the_event_loop(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F12, DESIGN promise 4: Jinja2 and every template are ready before the first message goes."""
+    from jinja2 import Environment
+
+    compiled: list[tuple[str | None, int]] = []
+    compiling = Environment.compile
+
+    def noted(self: Environment, source: str, name: str | None = None, *rest: Any, **more: Any) -> Any:
+        compiled.append((name, threading.get_ident()))
+        return compiling(self, source, name, *rest, **more)
+
+    monkeypatch.setattr(Environment, "compile", noted)
+    post = Post()
+    with smtp_server(post) as address:
+        auth = made(database, smtp=address)
+        async with auth.lifespan():
+            await queue(auth)
+            await all_sent(auth)
+    assert {"test.txt", "test.html", "layout.html"} <= {name for name, _ in compiled}
+    assert len(compiled) == len({name for name, _ in compiled}), "each once"
+    assert threading.get_ident() not in {thread for _, thread in compiled}
+
+
+async def test_the_owner_reads_of_a_sign_in_from_elsewhere(database: str) -> None:
+    """ASVS 6.3.5: from the sign-in over the database to a mailbox, and nothing in it can be clicked."""
+    post = Post()
+    with smtp_server(post) as address:
+        auth = made(database, smtp=address)
+        async with auth.lifespan():
+            await auth.users.create("ada@example.org", PASSWORD)
+            for client in (
+                Client("192.0.2.7", "Firefox on Linux"),
+                Client("198.51.100.9", "Safari/1 iPhone www.evil.com"),
+            ):
+                await log_in(
+                    auth.world, "ada@example.org", PASSWORD, client=client, mode=Mode.BEARER, replaces=None
+                )
+            await all_sent(auth)
+    [letter] = post.letters
+    assert letter["To"] == "ada@example.org"
+    assert letter["Subject"] == "New sign-in to 127.0.0.1:8000"
+    parts = [part.get_content() for part in letter.iter_parts()]
+    assert "Safari on iPhone, from 198.51.100.9, on 20" in " ".join(parts[0].split())
+    assert len(parts) == 2
+    for part in parts:
+        assert "evil" not in part
+        assert "href" not in part
 
 
 async def test_a_hint_may_come_from_any_thread(database: str) -> None:

@@ -16,7 +16,7 @@ from watchword.core.keys import KeyRing
 from watchword.core.login import Step
 from watchword.core.mail import Mail
 from watchword.core.refresh_token import RefreshTokens
-from watchword.core.revocation import Revoked
+from watchword.core.revocation import Displaced, Revoked
 from watchword.core.rotation import Lineage
 from watchword.core.session import Client, End, Principal, Session
 from watchword.core.user import Status, User
@@ -28,7 +28,7 @@ from watchword.flows import users
 from watchword.flows.grant import Grant
 from watchword.flows.refresh import refresh
 from watchword.flows.second_step import SecondStep
-from watchword.ports import Issued, LoadedChallenge, LoadedLink, LoadedSession, Registered
+from watchword.ports import Issued, LoadedChallenge, LoadedLink, LoadedSession, Registered, Room
 from watchword.settings import Mode, Settings
 from watchword.storage.memory import MemoryStore
 from watchword.testing import TravellingClock
@@ -132,15 +132,17 @@ class ScriptedStore(MemoryStore):
         self._begin("delete_own_user")
         return await super().delete_own_user(user_id, keep=keep, mail=mail)
 
-    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
+    async def add_factor(
+        self, factor: Factor, *, now: int, keep: str | None, mail: Mail | None = None
+    ) -> Sequence[Revoked] | None:
         self._begin("add_factor")
-        return await super().add_factor(factor, now=now, keep=keep)
+        return await super().add_factor(factor, now=now, keep=keep, mail=mail)
 
     async def remove_factor(
-        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None, mail: Mail | None = None
     ) -> Sequence[Revoked] | None:
         self._begin("remove_factor")
-        return await super().remove_factor(factor_id, user_id=user_id, now=now, keep=keep)
+        return await super().remove_factor(factor_id, user_id=user_id, now=now, keep=keep, mail=mail)
 
     async def redeem_proof(self, challenge: Challenge, before: Session, after: Session) -> bool:
         self._begin("redeem_proof")
@@ -181,10 +183,19 @@ class ScriptedStore(MemoryStore):
         return await super().redeem_registration(challenge, email, digest, username)
 
     async def insert_session(
-        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        session: Session,
+        *,
+        digest: str | None,
+        two_factor: bool = False,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         self._begin("insert_session")
-        return await super().insert_session(session, digest=digest, two_factor=two_factor, replaces=replaces)
+        return await super().insert_session(
+            session, digest=digest, two_factor=two_factor, replaces=replaces, mail=mail, room=room
+        )
 
     async def issue_challenge(self, challenge: Challenge, mail: Mail, *, digest: str | None) -> Issued | None:
         self._begin("issue_challenge")
@@ -201,10 +212,20 @@ class ScriptedStore(MemoryStore):
         return await super().resend_challenge(digest, kind, code, mail, ttl=ttl)
 
     async def redeem_challenge(
-        self, challenge: Challenge, session: Session, *, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        challenge: Challenge,
+        session: Session,
+        *,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         self._begin("redeem_challenge")
-        return await super().redeem_challenge(challenge, session, replaces=replaces)
+        return await super().redeem_challenge(challenge, session, replaces=replaces, mail=mail, room=room)
+
+    async def list_sessions(self, user_id: str, *, now: int) -> Sequence[Session]:
+        self._begin("list_sessions", writes=False)
+        return await super().list_sessions(user_id, now=now)
 
     async def load_session(self, sid: str) -> LoadedSession | None:
         self._begin("load_session", writes=False)
@@ -219,10 +240,10 @@ class ScriptedStore(MemoryStore):
         await super().record_crossing(sid, lineage)
 
     async def end_session(
-        self, sid: str, end: End, *, now: int, user_id: str | None = None
+        self, sid: str, end: End, *, now: int, user_id: str | None = None, mail: Mail | None = None
     ) -> Revoked | None:
         self._begin("end_session")
-        return await super().end_session(sid, end, now=now, user_id=user_id)
+        return await super().end_session(sid, end, now=now, user_id=user_id, mail=mail)
 
 
 class Lab:
@@ -240,6 +261,7 @@ class Lab:
             hasher=self.hasher,
             clock=self.clock,
             on_event=self._note,
+            mail_shown=True,
         )
         self.world = self.auth.world
 
@@ -302,7 +324,7 @@ class Lab:
     @property
     def code(self) -> str:
         """The code that was sent last."""
-        text = self.mails[0][1]["code"]
+        text = next(payload["code"] for mail, payload in self.mails if "code" in payload)
         assert isinstance(text, str)
         return text
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.flows.stepping import AWAY, EMAIL, HOME, NOW, PASSWORD, SECOND, Lab, code_of, lab_with_user, step
+from watchword.auth import Watchword
 from watchword.core.challenge import LIFE, REMEMBERED, TRIES, Codes, Kind, digest_of
 from watchword.core.factor import Factor, Method
 from watchword.core.keys import KeyRing
@@ -527,6 +528,22 @@ def test_turning_it_on_ends_every_other_session_and_the_next_login_takes_it() ->
     assert not lab.stored().two_factor
     lab.session()
     lab.try_code(begun.token)  # what began with it may be completed
+
+
+@pytest.mark.parametrize("shown", [False, True])
+@pytest.mark.parametrize("smtp_url", ["", "smtp://127.0.0.1:25"])
+def test_nobody_turns_on_a_step_whose_codes_would_not_arrive(shown: bool, smtp_url: str) -> None:
+    """Nobody could sign in any more: without a mail server it takes a place where mail is read, as in `dev`."""
+    lab = lab_with_user(two_factor="optional")
+    settings = replace(lab.auth.settings, smtp_url=smtp_url)
+    auth = Watchword(
+        settings, store=lab.store, hasher=lab.hasher, clock=lab.clock, on_event=lab._note, mail_shown=shown
+    )
+    mine = loaded(lab, lab.session())
+    before = lab.store.rows()
+    outcome = code_of(lambda: step(flow.turn_on(auth.world, mine, Method.EMAIL, client=HOME)))
+    assert outcome == ("ok" if shown or smtp_url else "forbidden")
+    assert (lab.store.rows() == before) == (outcome == "forbidden")
 
 
 def test_it_is_turned_on_once_and_off_once() -> None:

@@ -195,6 +195,9 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     ),
     "watchword.flows.follow.poll": lambda lab: follow.poll(lab.world, None),
     "watchword.flows.limits.admit": lambda lab: limits.admit(lab.world, ("login", "x"), client=HOME),
+    "watchword.flows.limits.admit_here": lambda lab: limits.admit_here(
+        lab.world, ("login", "x"), client=HOME
+    ),
     "watchword.flows.limits.admit_here_first": lambda lab: limits.admit_here_first(
         lab.world, ("login", "x"), client=HOME
     ),
@@ -230,6 +233,7 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     "watchword.flows.users.create": lambda lab: users.create(lab.world, "eve@example.com", None),
     "watchword.flows.users.delete": lambda lab: users.delete(lab.world, lab.stored()),
     "watchword.flows.users.find": lambda lab: users.find(lab.world, EMAIL),
+    "watchword.flows.users.turn_off_factors": lambda lab: users.turn_off_factors(lab.world, lab.stored()),
     "watchword.flows.users.set_password": lambda lab: users.set_password(lab.world, lab.stored(), "v1:new"),
     "watchword.flows.users.set_roles": lambda lab: users.set_roles(lab.world, lab.stored(), ["owner"]),
     "watchword.flows.users.set_status": lambda lab: users.set_status(

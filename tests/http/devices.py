@@ -64,7 +64,7 @@ class House:
     @property
     def code(self) -> str:
         """The code that was sent last."""
-        text = self.mails[0]["code"]
+        text = next(said["code"] for said in self.mails if "code" in said)
         assert isinstance(text, str)
         return text
 
@@ -83,6 +83,7 @@ def build(**texts: str) -> tuple[Watchword, TravellingClock, list[Event]]:
         hasher=Argon2Hasher(threads=1, memory=8, passes=1),
         clock=clock,
         on_event=events.append,
+        mail_shown=True,
     )
     return auth, clock, events
 

@@ -13,9 +13,11 @@ from tests.http.asgi import Answer
 from tests.http.devices import ADA, BROWSER, EVE, MODES, ROTATING, Device, House, build, house, instead
 from watchword.auth import Watchword
 from watchword.errors import Unavailable
+from watchword.flows.follow import poll
 from watchword.rates import Rate
 from watchword.settings import Settings
 from watchword.storage.memory_limiter import MemoryLimiter
+from watchword.storage.standby_limiter import StandbyLimiter
 
 WRONG = "not her password"
 NOBODY = "nobody@example.com"
@@ -132,6 +134,23 @@ async def test_all_sign_ins_together_have_a_limit() -> None:
     assert await outcome(home.device()) == "in"
 
 
+@pytest.mark.parametrize("email", [ADA, NOBODY])
+async def test_all_who_forgot_their_password_have_a_limit_that_tells_nothing(email: str) -> None:
+    """Attacks 55, 65: from as many addresses as there are requests; asked before anybody is looked up."""
+    home = await house(limits="forgot_all=5/s")
+
+    async def forgot(number: int) -> Answer:
+        device = home.device(address=(f"192.0.2.{number}", 1))
+        return await device.post("/auth/password/forgot", {"email": email})
+
+    assert [(await forgot(n)).status for n in range(5)] == [202] * 5
+    before = len(home.mails)
+    looked_up: list[str] = []
+    instead(home.auth.world.store, "find_user", looked_up.append)
+    limited(await forgot(5), 1)
+    assert (len(home.mails), looked_up) == (before, [])
+
+
 async def test_a_guess_that_is_refused_by_one_limit_spends_no_other() -> None:
     """A flood from one address does not lock an account."""
     home = await house(limits="on")
@@ -140,6 +159,31 @@ async def test_a_guess_that_is_refused_by_one_limit_spends_no_other() -> None:
 
 
 # --- known devices
+
+
+@pytest.mark.parametrize("mode", BROWSER)
+async def test_a_browser_that_signs_in_again_is_no_news_to_its_owner(mode: str) -> None:
+    """ASVS 6.3.5: with its `device` cookie, from another network, after signing out; another browser there is."""
+    home = await house(mode=mode, limits="on")
+    mine = await home.signed_in()
+    await mine.post("/auth/logout")
+    mine.address = ("198.51.100.7", 1)
+    await mine.sign_in()
+    assert home.mails == []
+    await home.signed_in(address=("198.51.100.8", 1), user_agent="Safari")
+    assert [said["ip"] for said in home.mails] == ["198.51.100.8"]
+
+
+async def test_a_browser_stays_known_through_its_second_step() -> None:
+    """ASVS 6.3.5."""
+    home = await house(two_factor="required", limits="on")
+    mine = home.device()
+    for network in (1, 2):
+        mine.address = (f"192.0.{network}.1", 1)
+        await mine.sign_in()
+        assert (await mine.post("/auth/login/2fa", {"code": home.code})).status == 200
+        await mine.post("/auth/logout")
+    assert all("code" in said for said in home.mails)
 
 
 @pytest.mark.parametrize("mode", BROWSER)
@@ -286,7 +330,7 @@ async def test_who_knows_a_sessions_id_alone_cannot_spend_its_refreshes(mode: st
 
 
 class Broken:
-    """Implements `ports.Limiter`: a Redis that is gone."""
+    """Implements `ports.Limiter`: one that is gone."""
 
     async def take(self, asked: Sequence[tuple[str, Rate]], *, now: int) -> int | None:
         raise Unavailable(retry_after=1)
@@ -310,6 +354,17 @@ async def test_without_its_limiter_nobody_is_let_in_and_nobody_is_signed_out() -
     assert (await device.get("/auth/me")).status == 200
 
 
+async def test_while_redis_is_silent_people_sign_in_and_the_server_stays_ready() -> None:
+    """F5: readiness is about what would be refused, and nothing is."""
+    home = await house(limits="on")
+    world = home.auth.world
+    object.__setattr__(world, "limiter", StandbyLimiter(Broken(), MemoryLimiter()))
+    await poll(world, None)
+    assert await guesses(home.device(), 3) == [401] * 3
+    assert await outcome(home.device()) == "in"
+    assert (await home.device().get("/auth/health/ready")).status == 200
+
+
 async def test_limits_that_are_off_are_off() -> None:
     home = await house(limits="off")
     assert await guesses(home.device(), 60) == [401] * 60
@@ -322,7 +377,7 @@ def test_redis_counts_where_there_is_one_else_the_store() -> None:
 
     assert limiter(database_url="sqlite:///here.db") == "SqliteStore"
     assert limiter(database_url="memory:") == "MemoryLimiter"
-    assert limiter(database_url="sqlite:///here.db", redis_url="redis://127.0.0.1/0") == "RedisLimiter"
+    assert limiter(database_url="sqlite:///here.db", redis_url="redis://127.0.0.1/0") == "StandbyLimiter"
 
 
 async def test_no_event_and_no_answer_tells_which_account_was_guessed_at() -> None:

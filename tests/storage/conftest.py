@@ -11,7 +11,16 @@ from watchword.storage.sql.migrate import migrate
 pytest.register_assert_rewrite(
     *(
         f"tests.storage.contract_{half}"
-        for half in ("users", "sessions", "outbox", "challenges", "registrations", "limiter", "own")
+        for half in (
+            "users",
+            "sessions",
+            "arrivals",
+            "outbox",
+            "challenges",
+            "registrations",
+            "limiter",
+            "own",
+        )
     )
 )
 

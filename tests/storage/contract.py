@@ -2,6 +2,7 @@
 which is empty at the start of each test, and `age`, which moves the instants of a challenge's row back.
 """
 
+from tests.storage.contract_arrivals import ArrivalContract
 from tests.storage.contract_challenges import ChallengeContract, FactorContract
 from tests.storage.contract_links import LinkContract
 from tests.storage.contract_outbox import OutboxContract
@@ -14,6 +15,7 @@ from tests.storage.contract_users import UserContract
 class StoreContract(
     UserContract,
     SessionContract,
+    ArrivalContract,
     OutboxContract,
     ChallengeContract,
     LinkContract,

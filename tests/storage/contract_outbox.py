@@ -6,10 +6,17 @@ from dataclasses import replace
 from anyio import create_task_group, sleep
 
 from tests.storage.samples import DAY, SECOND, new_mail, now_of, queued_mail
-from watchword.core.mail import Queued
+from watchword.core.mail import SOON_AHEAD, Queued
+from watchword.drivers.clock import SystemClock
 from watchword.ports import Store
 
 MINUTE = 60 * SECOND
+
+
+def lived(life: int) -> dict[str, int]:
+    """The instants of a message that is of use for so long."""
+    now = SystemClock().now()
+    return {"created_at": now, "expires_at": now + life}
 
 
 async def only(store: Store) -> Queued:
@@ -63,6 +70,57 @@ class OutboxContract:
             await sleep(0.002)
         given = [await store.lease_mail(span=MINUTE) for _ in mails]
         assert [row.mail for row in given if row is not None] == mails
+
+    async def test_a_flood_of_links_and_notices_delays_no_code(self, store: Store) -> None:
+        """F12: what is of use for the shortest time goes first, and each sort in its order."""
+        mails = [
+            await queued_mail(store, **lived(life)) for life in (3 * DAY, 1800 * SECOND, 600 * SECOND) * 3
+        ]
+        given = [await store.lease_mail(span=MINUTE) for _ in mails]
+        assert [row.mail.id for row in given if row is not None] == [
+            *(mail.id for mail in mails[2::3]),
+            *(mail.id for mail in mails[1::3]),
+            *(mail.id for mail in mails[::3]),
+        ]
+
+    async def test_a_code_that_failed_goes_first_once_it_is_due_and_not_before(self, store: Store) -> None:
+        """F12: a server that greylists."""
+        code = await queued_mail(store, **lived(600 * SECOND))
+        link = await queued_mail(store, **lived(1800 * SECOND))
+        first = await store.lease_mail(span=MINUTE)
+        assert first is not None
+        assert first.mail == code
+        assert await store.mail_failed(first, "later", wait=MINUTE)
+        second = await store.lease_mail(span=0)
+        assert second is not None
+        assert second.mail == link
+        assert await store.mail_failed(first, "now", wait=0)
+        third = await store.lease_mail(span=MINUTE)
+        assert third is not None
+        assert (third.mail, third.tries) == (code, 2)
+
+    async def test_when_a_message_is_due_is_told_as_it_is(self, store: Store) -> None:
+        """Whatever goes before it."""
+        for life in (600 * SECOND, 1800 * SECOND, 3 * DAY):
+            before = await now_of(store)
+            mail = await queued_mail(store, **lived(life))
+            row = next(row for row in await store.list_mail(before=None, limit=3) if row.mail == mail)
+            assert row.next_at is not None
+            assert before <= row.next_at <= await now_of(store)
+            leased = await store.lease_mail(span=MINUTE)
+            assert leased is not None
+            assert leased.next_at is not None
+            assert before + MINUTE <= leased.next_at <= await now_of(store) + MINUTE
+
+    async def test_a_notice_that_has_waited_for_hours_goes_before_a_code(self, store: Store) -> None:
+        """F12: nothing waits for ever."""
+        notice = await queued_mail(store, **lived(3 * DAY))
+        leased = await store.lease_mail(span=-SOON_AHEAD - SECOND)
+        assert leased is not None
+        await queued_mail(store, **lived(600 * SECOND))
+        again = await store.lease_mail(span=MINUTE)
+        assert again is not None
+        assert again.mail == notice
 
     async def test_a_sent_message_is_due_no_more_and_tells_nothing(self, store: Store) -> None:
         """ASVS 14.2.4: a code that has left is not kept."""

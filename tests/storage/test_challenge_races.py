@@ -12,8 +12,9 @@ from tests.storage.contract_own import change, confirm, new_proof, proof
 from tests.storage.samples import DIGEST, issued, new_mail, new_session, rotated, stored_session, stored_user
 from watchword.core.challenge import TRIES, TRIES_A_DAY, Codes, Kind
 from watchword.core.keys import KeyRing
+from watchword.core.session import End
 from watchword.drivers.clock import SystemClock
-from watchword.ports import Store
+from watchword.ports import Room, Store
 from watchword.storage.sql import open_store
 
 RIGHT, WRONG = "012345", "543210"
@@ -138,6 +139,38 @@ async def test_of_ten_users_who_prove_one_address_at_once_one_has_it(stores: tup
     outcomes = await asyncio.gather(*(confirm(stores[n % 2], links[n]) for n in range(10)))
     [winner] = [link.user_id for link, ended in zip(links, outcomes, strict=True) if ended is not None]
     assert await stores[0].delete_user(winner, now=0) is not None
+
+
+async def test_of_twenty_sign_ins_at_once_as_many_stay_as_may(stores: tuple[Store, Store]) -> None:
+    """ASVS 7.1.2: two processes, by password and by code, beside sessions that end by themselves meanwhile."""
+    user = await stored_user(stores[0])
+    old = [await stored_session(stores[0], user) for _ in range(5)]
+    waiting = [
+        await stores[0].attempt_challenge((await issued(stores[0], user)).digest, Kind.LOGIN)
+        for _ in range(8)
+    ]
+
+    async def sign_in(number: int) -> str:
+        store, session, room = stores[number % 2], new_session(user), Room(5, new_mail())
+        if number < len(waiting):
+            found = waiting[number]
+            assert found is not None
+            ended = await store.redeem_challenge(found.challenge, session, replaces=None, room=room)
+        else:
+            ended = await store.insert_session(session, digest=user.digest, replaces=None, room=room)
+        assert ended is not None
+        return session.sid
+
+    async def sign_out(number: int) -> str:
+        await stores[number % 2].end_session(old[number].sid, End.LOGOUT, now=0)
+        return old[number].sid
+
+    theirs = await asyncio.gather(*(sign_in(n) for n in range(20)), *(sign_out(n) for n in range(5)))
+    live = await stores[1].list_sessions(user.id, now=0)
+    assert 0 < len(live) <= 5
+    ended = {row.sid for row in (await stores[1].read_revocations(since=0)).ended if row.sid in theirs}
+    assert len(ended) == 25 - len(live), "whatever has ended is known to guards"
+    assert ended.isdisjoint({row.sid for row in live})
 
 
 async def test_of_fifty_uses_of_a_reset_link_at_once_one_counts(stores: tuple[Store, Store]) -> None:

@@ -1,7 +1,7 @@
 """Every limiter keeps the contract: in memory, over SQLite, PostgreSQL and Redis; and what each promises beyond it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from tests.servers import free_port
 from tests.storage.contract_limiter import TEN, LimiterContract, Pair, fresh, take
 from watchword.drivers.clock import SystemClock
 from watchword.errors import Unavailable
+from watchword.ports import Limiter
 from watchword.rates import Rate
 from watchword.spans import HOUR, SECOND
 from watchword.storage.memory_limiter import MemoryLimiter
@@ -19,6 +20,7 @@ from watchword.storage.redis import PREFIX, RedisLimiter
 from watchword.storage.sql import open_store
 from watchword.storage.sql.postgres import PostgresStore
 from watchword.storage.sql.sqlite import SqliteStore
+from watchword.storage.standby_limiter import StandbyLimiter
 
 NOW = 1_800_000_000 * SECOND
 SWEEP = {"now": 0, "ended_for": 0, "revoked_for": 0, "batch": 100}
@@ -97,6 +99,66 @@ async def test_in_redis_nothing_outlives_its_use() -> None:
     assert 0 < await client.pttl(PREFIX + key) <= TEN.step // 1000 + 1
     await limiter.close()
     await client.aclose()
+
+
+class TestStandby(LimiterContract):
+    """While the first answers it is that one; and while it does not, the second."""
+
+    @pytest.fixture(params=["there", "gone"])
+    async def limiters(self, request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+        url = redis_url() if request.param == "there" else f"redis://127.0.0.1:{free_port()}/0"
+        one = StandbyLimiter(RedisLimiter(url), MemoryLimiter())
+        yield one, one
+        await one.close()
+
+
+class Counting:
+    """Implements `ports.Limiter` by another, and counts how often it was asked."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.limiter, self.asked = limiter, 0
+
+    async def take(self, asked: Sequence[tuple[str, Rate]], *, now: int) -> int | None:
+        self.asked += 1
+        return await self.limiter.take(asked, now=now)
+
+
+async def test_while_redis_is_away_the_database_counts_and_then_redis_again(sqlite_file: Path) -> None:
+    """F5: at most twice the limit, and nobody is refused for the outage."""
+    store = SqliteStore(sqlite_file, SystemClock())
+    away, there = RedisLimiter(f"redis://127.0.0.1:{free_port()}/0"), RedisLimiter(redis_url())
+    first = Counting(there)
+    limiter, asked = StandbyLimiter(first, store, pause=0.0), (fresh(), Rate(3, HOUR))
+    outcomes = []
+    for redis in (there, away, there):
+        first.limiter = redis
+        outcomes += [await take(limiter, asked) is None for _ in range(4)]
+    assert outcomes == [True] * 3 + [False] + [True] * 3 + [False] + [False] * 4
+    for part in (away, there, store):
+        await part.close()
+
+
+async def test_a_redis_that_is_away_is_not_asked_by_everybody(sqlite_file: Path) -> None:
+    """F5: who signs in during an outage does not wait for it."""
+    store, away = SqliteStore(sqlite_file, SystemClock()), RedisLimiter(f"redis://127.0.0.1:{free_port()}/0")
+    first = Counting(away)
+    limiter = StandbyLimiter(first, store, pause=3600)
+    for _ in range(5):
+        assert await take(limiter, (fresh(), TEN)) is None
+    assert first.asked == 1
+    await limiter.close()
+    await store.close()
+
+
+async def test_where_neither_counts_nobody_is_let_in() -> None:
+    """ASVS 16.5.3."""
+    first, second = (RedisLimiter(f"redis://127.0.0.1:{free_port()}/0") for _ in range(2))
+    limiter = StandbyLimiter(first, second)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await take(limiter, (fresh(), TEN))
+    await limiter.close()
+    await second.close()
 
 
 async def test_a_redis_that_is_not_there_is_unavailable_and_opens_nothing() -> None:

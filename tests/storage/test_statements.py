@@ -42,6 +42,13 @@ def test_no_statement_reads_a_whole_table(connection: sqlite3.Connection, name: 
     assert scanned == (["ww_schema_version"] if name == "read_version" else [])
 
 
+def test_the_next_message_is_found_by_the_index_in_its_order(connection: sqlite3.Connection) -> None:
+    """F12: a flood of messages does not slow down the sending of each."""
+    [lease] = STATEMENTS.lease_mail
+    assert "ix_ww_outbox_next_at (next_at<?)" in plan(connection, lease)
+    assert "TEMP B-TREE FOR ORDER BY" not in plan(connection, lease), "only those of one instant are sorted"
+
+
 def test_sweeping_uses_the_indexes_made_for_it(connection: sqlite3.Connection) -> None:
     """Live sessions, which are most, are not looked at."""
     [sweep] = STATEMENTS.sweep_sessions

@@ -59,6 +59,7 @@ class Check(StrEnum):
     SESSION_MAX = "session-max"
     ACCESS_CLAIMS = "access-claims"
     LIMITS = "limits"
+    REDIS = "redis"
     MAIL = "mail"
     CLOCK = "clock"
     FILE = "file"

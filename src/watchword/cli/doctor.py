@@ -21,7 +21,7 @@ from watchword.cli.console import as_json, one_line, print_json
 from watchword.cli.disks import NETWORK, file_system
 from watchword.cli.opened import administer
 from watchword.cli.serve import exposure
-from watchword.errors import Problem, SettingsError, StaleSchemaError, WatchwordError
+from watchword.errors import Problem, SettingsError, StaleSchemaError, Unavailable, WatchwordError
 from watchword.settings import ENV_PREFIX, Settings, check_production
 
 if TYPE_CHECKING:
@@ -91,8 +91,38 @@ def _findings(workers: int) -> Iterator[Finding]:
     yield from advise(settings, workers=workers)
     for advice in exposure(settings):
         yield Finding(Check.PROXY, advice)
+    if settings.redis_url:
+        yield from _redis(settings)
     if not settings.database_url.startswith("memory:"):  # told by check_production
         yield from _database(settings)
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    """Asked for what it is there for: one that answers and may not run a script counts nothing."""
+    import asyncio
+
+    from watchword.rates import Rate
+    from watchword.spans import SECOND
+
+    async def ask() -> None:
+        from watchword.storage.redis import RedisLimiter
+
+        limiter = RedisLimiter(settings.redis_url)
+        try:
+            await limiter.take([("doctor", Rate(1000, SECOND))], now=0)
+        finally:
+            await limiter.close()
+
+    try:
+        asyncio.run(ask())
+    except SettingsError as error:
+        yield Finding(Check.REDIS, str(error))
+    except Unavailable as error:
+        yield Finding(
+            Check.REDIS,
+            f"Redis does not count limits ({type(error.__cause__).__name__}), the database does instead: start it, or "
+            "mend WATCHWORD_REDIS_URL",
+        )
 
 
 def _database(settings: Settings) -> Iterator[Finding]:

@@ -17,6 +17,8 @@ from watchword.cli.console import (
     yes,
 )
 from watchword.cli.opened import administer
+from watchword.errors import SettingsError
+from watchword.settings import Settings
 
 if TYPE_CHECKING:
     from watchword.auth import Watchword
@@ -108,6 +110,30 @@ def role(login: str, roles: tuple[str, ...], clear: bool) -> None:
         raise click.UsageError("Name the roles that shall hold, or --clear for none.")
     administer(lambda auth: auth.users.set_roles(login, roles))
     click.echo(f"roles of {login}: {', '.join(sorted(set(roles))) or 'none'}")
+
+
+@user.command()
+@click.argument("login")
+@click.option("--off", is_flag=True, help="Turn all of them off; all sessions end.")
+@as_json
+def factors(login: str, off: bool, as_json: bool) -> None:
+    """Somebody's second steps; turn them off."""
+    if off:
+        if not Settings.from_env().secret:
+            raise SettingsError(
+                "WATCHWORD_SECRET is missing: the mail that tells the owner is sealed under it"
+            )
+        count = administer(lambda auth: auth.users.turn_off_factors(login))
+        done = f"turned off the second step of {login}; all sessions have ended"
+        click.echo(done if count else f"{login} has no second step")
+        return
+    from watchword.http.shapes import factor_json
+
+    shapes = [factor_json(one) for one in administer(lambda auth: auth.users.factors(login))]
+    if as_json:
+        print_json(shapes)
+    else:
+        print_table([_text(shape[name]) for name in ("method", "created_at", "id")] for shape in shapes)
 
 
 @user.command()

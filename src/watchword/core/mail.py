@@ -32,6 +32,12 @@ REFUSALS = 3
 was mended meanwhile."""
 MAX_ERROR = 300
 
+SOON, SOON_AHEAD = 900 * SECOND, 6 * HOUR
+"""What is of use for no longer than this is a code, that somebody waits for; and how far it goes before the rest."""
+LATER, LATER_AHEAD = 2 * 86_400 * SECOND, 3 * HOUR
+"""The same for links; what lives for longer only tells of something. Between a code and a link lies more than any link
+of ours lives, so that no number of links delays a code."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
@@ -73,6 +79,15 @@ class Letter:
 
     def __repr__(self) -> str:
         return f"Letter(id={self.id!r})"
+
+
+def head_start(mail: Mail) -> int:
+    """How much earlier than it was due a message counts as due, when several are: what is of use for the shortest time
+    goes first. A notice that has waited for hours goes before a code of now, so that nothing waits for ever."""
+    life = mail.expires_at - mail.created_at
+    if life <= SOON:
+        return SOON_AHEAD
+    return LATER_AHEAD if life <= LATER else 0
 
 
 def next_wait(queued: Queued, *, refused: bool, now: int, jitter: float) -> int | None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from watchword.core.session import End
+
 STALE_AFTER = 3_000_000
 """µs after which what was read is no longer taken for the whole truth."""
 ROLES_MARGIN = 3
@@ -26,6 +28,14 @@ class Revoked:
 
     sid: str
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced(Revoked):
+    """One that a sign-in ended: whose it was, which need not be who signed in, and why."""
+
+    user_id: str
+    end: End
 
 
 @dataclass(frozen=True, slots=True)

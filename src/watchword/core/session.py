@@ -33,6 +33,8 @@ class End(StrEnum):
     DISABLED = "disabled"
     FACTOR = "factor"
     ADDRESS = "address"
+    EVICTED = "evicted"
+    """Its user signed in on one device more than `max_sessions`, and it was the one not used for longest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,14 @@ class TemplateLetters:
             html=html.strip() + "\n",
         )
 
+    def load(self) -> None:
+        """Import Jinja2 and compile every template. One at fault is told when it is needed, as it may be mended."""
+        for name in self._environment.list_templates(extensions=("txt", "html")):
+            try:
+                self._environment.get_template(name)
+            except Exception as error:  # noqa: BLE001 - a template is somebody's own code
+                log.warning("the template %s is at fault: %r", name, error)
+
     @cached_property
     def _environment(self) -> Environment:
         # Here, as a process that sends no mail needs none of it.

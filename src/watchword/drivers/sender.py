@@ -65,6 +65,8 @@ class Sender:
 
     async def _run(self, rung: asyncio.Event) -> None:
         try:
+            # In a thread, as it takes a tenth of a second: the first message must not hold up who signs in meanwhile.
+            await asyncio.to_thread(self._world.letters.load)
             while not self._stopping:
                 rung.clear()  # what is queued from here on is not missed, whatever it rings into
                 if not await self._step():

@@ -13,6 +13,7 @@ from watchword.events import Event
 from watchword.flows.end import forget
 from watchword.flows.grant import Grant, grant
 from watchword.flows.limits import admit_refresh
+from watchword.flows.notices import REUSED, notice
 from watchword.ports import LoadedSession, World
 
 SWAPS = 16
@@ -54,7 +55,7 @@ async def refresh(world: World, token: str, *, in_cookie: bool, client: Client) 
             case Kind.SUPERSEDED:
                 raise RefreshSuperseded(retry_after=1)
             case Kind.REUSE:
-                await _end_reused(world, session, now, client)
+                await _end_reused(world, loaded, client)
                 raise RefreshReused
             case Kind.REPEAT:
                 if decision.lineage is not session.lineage:
@@ -114,9 +115,13 @@ def _minted(world: World, session: Session, lineage: Lineage, now: int, client: 
     return replace(used(session, client=client, now=now, lives=world.lives), lineage=lineage)
 
 
-async def _end_reused(world: World, session: Session, now: int, client: Client) -> None:
-    ended = await world.store.end_session(session.sid, End.REUSE, now=now)
+async def _end_reused(world: World, loaded: LoadedSession, client: Client) -> None:
+    """Whoever comes with it, thief or victim, the owner is told (RFC 9700 §4.14.2)."""
+    session, now = loaded.session, loaded.now
+    mail = notice(world, REUSED, loaded.user, client=client, now=now)
+    ended = await world.store.end_session(session.sid, End.REUSE, now=now, mail=mail)
     if ended is not None:
+        world.mail_queued()
         forget(world, [ended])
         world.emit(Event(events.REFRESH_REUSED, now, session.user_id, session.sid, client.ip))
 

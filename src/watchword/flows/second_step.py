@@ -52,10 +52,10 @@ class SecondStep:
 
 
 async def begin(
-    world: World, user: User, *, client: Client, mode: Mode, amr: tuple[str, ...]
+    world: World, user: User, *, client: Client, mode: Mode, amr: tuple[str, ...], known: bool = False
 ) -> SecondStep | None:
     """Send a code to a user who has taken the first step by `amr`, unless their password or status has changed since
-    they were read: then None. Raises TooManyAttempts, RateLimited."""
+    they were read: then None. `known` as `sign_in.start_session` will be told. Raises TooManyAttempts, RateLimited."""
     now, secret = world.clock.now(), secrets.token_bytes(SECRET)
     challenge_id = uuid7(now, secrets.token_bytes(10))
     code, mail = compose(world, user, challenge_id, client=client, now=now, expires_at=now + world.lives.code)
@@ -65,7 +65,7 @@ async def begin(
         user_id=user.id,
         digest=digest_of_secret(secret),
         code=code,
-        payload={"mode": mode.value, "amr": list(amr)},
+        payload={"mode": mode.value, "amr": list(amr), "known": known},
         created_at=now,
         sent_at=now,
         expires_at=now + world.lives.code,

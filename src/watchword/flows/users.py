@@ -19,6 +19,7 @@ from watchword.core.uuid7 import uuid7
 from watchword.errors import NotFound
 from watchword.events import Event
 from watchword.flows.end import tell
+from watchword.flows.notices import FACTOR_REMOVED, notice
 from watchword.ports import World
 
 
@@ -90,6 +91,24 @@ async def set_roles(world: World, user: User, roles: Sequence[str]) -> None:
         raise NotFound("There is no such user.")
     world.revocations.add(tokens_from=[row])
     world.emit(Event(events.ROLES_CHANGED, now, user.id, detail=",".join(names)))
+
+
+async def turn_off_factors(world: World, user: User) -> int:
+    """For who cannot take the second step any more, and has proved it to an administrator; how many were turned off.
+    All sessions end with them, and the owner is told (ASVS 5.0 6.3.7, 7.4.3)."""
+    factors = await world.store.list_factors(user.id)
+    count = 0
+    for factor in factors:
+        now = world.clock.now()
+        mail = notice(world, FACTOR_REMOVED, user, client=None, now=now)
+        ended = await world.store.remove_factor(factor.id, user_id=user.id, now=now, keep=None, mail=mail)
+        if ended is None:  # its owner was faster
+            continue
+        count += 1
+        world.mail_queued()
+        world.emit(Event(events.FACTOR_REMOVED, now, user.id, detail=factor.method.value))
+        tell(world, ended, user_id=user.id, reason=End.FACTOR, now=now)
+    return count
 
 
 async def delete(world: World, user: User) -> None:

@@ -6,6 +6,7 @@ Sources: ASVS 5.0 4.1.3, 15.3.4; SECURITY-TARGET attacks 78, 89.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -54,13 +55,22 @@ class ClientAddresses:
 
 _Address = IPv4Address | IPv6Address
 _LONGEST = 64
+_LAST_PORT = 65_535
+
+
+_WITH_PORT = re.compile(r"(?:\[([^\[\]]*:[^\[\]]*)\]|([0-9.]+))(?::([1-9][0-9]{0,4}))?", re.ASCII)
+"""IPv4, or IPv6 in brackets, and a port or none: what some proxies write (RFC 7239 §6 has the same forms)."""
 
 
 @lru_cache(4096)
 def _address(text: str) -> _Address | None:
-    """One spelling an address: no zone, no port, IPv4 instead of IPv4-mapped IPv6."""
+    """One spelling an address: no zone, no port, IPv4 instead of IPv4-mapped IPv6. None for what is none."""
+    found = _WITH_PORT.fullmatch(text)
+    if found and int(found[3] or 1) > _LAST_PORT:
+        return None
+    bare = found[1] or found[2] if found else text
     try:
-        address = ip_address(text.strip("[]").partition("%")[0])
+        address = ip_address(bare.partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

@@ -25,7 +25,8 @@ def create_app() -> Starlette:
     if not settings.loopback:
         raise SettingsError(f"WATCHWORD_URL is {settings.url}: `watchword dev` is for this machine alone")
     log.configure()
-    auth = Watchword(settings, features=[inbox.router] if settings.pages else ())
+    shown = settings.pages
+    auth = Watchword(settings, features=[inbox.router] if shown else (), mail_shown=shown)
 
     @public  # the page is the same for everybody; what it shows comes from guarded routes
     async def profile(request: Request) -> Response:

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from watchword.core.challenge import Challenge
-from watchword.core.mail import Mail, Queued
-from watchword.core.revocation import ROLES_MARGIN, Revoked, TokensFrom
+from watchword.core.mail import Mail, Queued, head_start
+from watchword.core.revocation import ROLES_MARGIN, Displaced, Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
-from watchword.ports import Clock, LoadedSession, RevocationPage
+from watchword.ports import Clock, LoadedSession, RevocationPage, Room
 from watchword.storage.memory_own import MemoryOwn
 from watchword.storage.memory_registrations import MemoryRegistrations
 
@@ -91,25 +91,38 @@ class MemoryStore(MemoryOwn, MemoryRegistrations):
         return await self._delete(user_id, now)
 
     async def insert_session(
-        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        session: Session,
+        *,
+        digest: str | None,
+        two_factor: bool = False,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         user = self._users.get(session.user_id)
         if user is None or user.status is not Status.ACTIVE:
             return None
         if (user.digest, user.two_factor) != (digest, two_factor):
             return None
-        return await self._start(session, replaces)
+        return await self._start(session, replaces, mail, room)
 
     async def redeem_challenge(
-        self, challenge: Challenge, session: Session, *, replaces: str | None
-    ) -> Sequence[Revoked] | None:
+        self,
+        challenge: Challenge,
+        session: Session,
+        *,
+        replaces: str | None,
+        mail: Mail | None = None,
+        room: Room | None = None,
+    ) -> Sequence[Displaced] | None:
         row, now = self._challenges.get(challenge.id), self._clock.now()
         if row is None or row.code != challenge.code or not row.open(now):
             return None
         if self._users[row.user_id].status is not Status.ACTIVE:
             return None
         self._challenges[row.id] = replace(row, ended_at=now, tries=row.tries - 1)
-        return await self._start(session, replaces)
+        return await self._start(session, replaces, mail, room)
 
     async def redeem_reset(
         self, challenge: Challenge, email: str, digest: str, mail: Mail
@@ -127,12 +140,27 @@ class MemoryStore(MemoryOwn, MemoryRegistrations):
         self._queue(mail)
         return await MemoryStore.change_password(self, user.id, digest, now=now, keep=None)
 
-    async def _start(self, session: Session, replaces: str | None) -> Sequence[Revoked]:
+    async def _start(
+        self, session: Session, replaces: str | None, mail: Mail | None, room: Room | None
+    ) -> Sequence[Displaced]:
         self._sessions[session.sid] = session
-        replaced = (
-            await self.end_session(replaces, End.REPLACED, now=session.created_at) if replaces else None
-        )
-        return [replaced] if replaced else []
+        displaced = await self._displace([replaces] if replaces else [], End.REPLACED)
+        live = await MemoryStore.list_sessions(self, session.user_id, now=self._clock.now())
+        others = [row for row in live if row.sid != session.sid]
+        others.sort(key=lambda row: (row.last_used_at, row.sid), reverse=True)
+        surplus = [] if room is None else [row.sid for row in others[room.most - 1 :]]
+        told = room.mail if room is not None and surplus else mail
+        if told is not None:
+            self._queue(told)
+        return displaced + await self._displace(surplus, End.EVICTED)
+
+    async def _displace(self, sids: Sequence[str], end: End) -> list[Displaced]:
+        ended = [await MemoryStore.end_session(self, sid, end, now=self._clock.now()) for sid in sids]
+        return [
+            Displaced(row.sid, row.at, self._sessions[row.sid].user_id, end)
+            for row in ended
+            if row is not None
+        ]
 
     async def load_session(self, sid: str) -> LoadedSession | None:
         session = self._sessions.get(sid)
@@ -148,11 +176,13 @@ class MemoryStore(MemoryOwn, MemoryRegistrations):
             self._sessions[sid] = replace(row, lineage=counted)
 
     async def end_session(
-        self, sid: str, end: End, *, now: int, user_id: str | None = None
+        self, sid: str, end: End, *, now: int, user_id: str | None = None, mail: Mail | None = None
     ) -> Revoked | None:
         row = self._sessions.get(sid)
         if row is None or row.ended_at is not None or user_id not in (None, row.user_id):
             return None
+        if mail is not None:
+            self._queue(mail)
         self._sessions[sid] = replace(row, ended_at=now, end=end)
         self._revoked[sid] = Revoked(sid, now)
         return self._revoked[sid]
@@ -200,8 +230,12 @@ class MemoryStore(MemoryOwn, MemoryRegistrations):
 
     async def lease_mail(self, *, span: int) -> Queued | None:
         now = self._clock.now()
-        due = [(row.next_at, key) for key, row in self._outbox.items() if row.next_at is not None]
-        if not due or min(due)[0] > now:
+        due = [
+            (row.next_at - head_start(row.mail), key)
+            for key, row in self._outbox.items()
+            if row.next_at is not None and row.next_at <= now
+        ]
+        if not due:
             return None
         _, key = min(due)
         row = self._outbox[key]

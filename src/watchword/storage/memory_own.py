@@ -92,23 +92,29 @@ class MemoryOwn(MemoryChallenges):
     async def list_factors(self, user_id: str) -> Sequence[Factor]:
         return [self._factors[key] for key in sorted(self._factors) if self._factors[key].user_id == user_id]
 
-    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
+    async def add_factor(
+        self, factor: Factor, *, now: int, keep: str | None, mail: Mail | None = None
+    ) -> Sequence[Revoked] | None:
         theirs = await self.list_factors(factor.user_id)
         if not self._acts(keep, factor.user_id) or any(row.method is factor.method for row in theirs):
             return None
         self._factors[factor.id] = factor
-        return await self._changed_factors(factor.user_id, now, keep)
+        return await self._changed_factors(factor.user_id, now, keep, mail)
 
     async def remove_factor(
-        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None, mail: Mail | None = None
     ) -> Sequence[Revoked] | None:
         row = self._factors.get(factor_id)
         if row is None or row.user_id != user_id or not self._acts(keep, user_id):
             return None
         del self._factors[factor_id]
-        return await self._changed_factors(user_id, now, keep)
+        return await self._changed_factors(user_id, now, keep, mail)
 
-    async def _changed_factors(self, user_id: str, now: int, keep: str | None) -> Sequence[Revoked]:
+    async def _changed_factors(
+        self, user_id: str, now: int, keep: str | None, mail: Mail | None
+    ) -> Sequence[Revoked]:
+        if mail is not None:
+            self._queue(mail)
         two_factor = bool(await self.list_factors(user_id))
         self._users[user_id] = replace(self._users[user_id], two_factor=two_factor)
         return await self.end_sessions(user_id, End.FACTOR, now=now, keep=keep)

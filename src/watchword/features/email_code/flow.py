@@ -18,6 +18,7 @@ from watchword.flows.end import tell
 from watchword.flows.grant import Grant
 from watchword.flows.limits import address, admit
 from watchword.flows.live import still_live
+from watchword.flows.notices import FACTOR_ADDED, FACTOR_REMOVED, notice
 from watchword.flows.second_step import compose, refuse
 from watchword.flows.sign_in import start_session
 from watchword.ports import LoadedChallenge, LoadedSession, World
@@ -54,6 +55,7 @@ async def try_code(
         client=client,
         mode=Mode(challenge.payload["mode"]),
         replaces=replaces,
+        known=challenge.payload.get("known", False),
         redeeming=challenge,
     )
     if grant is None:  # somebody was faster, or another code has been sent, or the user has changed
@@ -93,11 +95,14 @@ async def turn_on(world: World, loaded: LoadedSession, method: Method, *, client
     user = loaded.user
     if world.two_factor is TwoFactor.OFF:
         raise Forbidden("A second step is not offered here.")
+    if not world.mail_arrives:  # nobody could sign in any more
+        raise Forbidden("A second step is not offered here: this server cannot send mail.")
     if not user.email_verified:
         raise Forbidden("Verify your email address first: the code would go there.")
     now = world.clock.now()
     factor = Factor(uuid7(now, secrets.token_bytes(10)), user.id, method, now)
-    ended = await world.store.add_factor(factor, now=now, keep=loaded.session.sid)
+    mail = notice(world, FACTOR_ADDED, user, client=client, now=now)
+    ended = await world.store.add_factor(factor, now=now, keep=loaded.session.sid, mail=mail)
     if ended is None:
         await still_live(world, loaded)
         raise AlreadyExists("This second step is turned on already.")
@@ -111,7 +116,10 @@ async def turn_off(world: World, loaded: LoadedSession, factor_id: str, *, clien
     factor = next((row for row in await world.store.list_factors(user.id) if row.id == factor_id), None)
     if factor is None:
         raise NotFound("You have no such second step.")
-    ended = await world.store.remove_factor(factor_id, user_id=user.id, now=now, keep=loaded.session.sid)
+    mail = notice(world, FACTOR_REMOVED, user, client=client, now=now)
+    ended = await world.store.remove_factor(
+        factor_id, user_id=user.id, now=now, keep=loaded.session.sid, mail=mail
+    )
     if ended is None:
         await still_live(world, loaded)
         raise NotFound("You have no such second step.")
@@ -134,5 +142,6 @@ def _told(
     client: Client,
 ) -> None:
     user, sid = loaded.user, loaded.session.sid
+    world.mail_queued()
     world.emit(Event(name, now, user.id, sid, client.ip, method.value))
     tell(world, ended, user_id=user.id, reason=End.FACTOR, now=now, ip=client.ip)

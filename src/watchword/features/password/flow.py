@@ -67,8 +67,9 @@ async def log_in(
     text, name, where = normalise(password), canonical_login(login), address("login", client)
     await admit_here_first(world, where, client=client)
     account = await _account(world, name, login, device)
+    known = account[0] == "login_device"
     # A known device is not kept out by a sweep over everybody: its own budget and the hash queue bound it.
-    everybody = () if account[0] == "login_device" else (("login_all", ""),)
+    everybody = () if known else (("login_all", ""),)
     await admit(world, where, account, *everybody, client=client)
     for _ in range(ROUNDS):
         read_at = world.clock.now()
@@ -76,18 +77,27 @@ async def log_in(
         right = await world.hasher.verify(user.digest if user else None, text)
         step = next_step(user, password_right=right, two_factor=world.two_factor)
         if user is None or step is Step.REFUSE:
-            known = user.id if user else None
-            world.emit(Event(events.SIGN_IN_FAILED, world.clock.now(), known, None, client.ip))
+            whose = user.id if user else None
+            world.emit(Event(events.SIGN_IN_FAILED, world.clock.now(), whose, None, client.ip))
             break
         if step is Step.VERIFY_EMAIL:
             return step
         user = await _with_digest_of_today(world, user, text)
         outcome: Grant | SecondStep | None
         if step is Step.TWO_FACTOR:
-            outcome = await second_step.begin(world, user, client=client, mode=mode, amr=(METHOD,))
+            outcome = await second_step.begin(
+                world, user, client=client, mode=mode, amr=(METHOD,), known=known
+            )
         else:
             outcome = await sign_in.start_session(
-                world, user, read_at=read_at, amr=(METHOD,), client=client, mode=mode, replaces=replaces
+                world,
+                user,
+                read_at=read_at,
+                amr=(METHOD,),
+                client=client,
+                mode=mode,
+                replaces=replaces,
+                known=known,
             )
         if outcome is not None:
             return outcome
@@ -159,9 +169,9 @@ async def _set(world: World, loaded: LoadedSession, digest: str, *, client: Clie
 async def forgot(world: World, email: str, *, client: Client) -> None:
     """Send a link to an address, if it is somebody's: nothing that is asked, done or answered here tells whether it is
     (ASVS 5.0 6.3.8, SECURITY-TARGET attack 65). Whoever has had enough of them gets none, and nobody is told.
-    Raises RateLimited for an address that asks too often, whomever it asks about.
+    Raises RateLimited for an address that asks too often, or when all together do, whomever they ask about.
     """
-    await admit(world, address("forgot", client), client=client)
+    await admit(world, address("forgot", client), ("forgot_all", ""), client=client)
     now, secret = world.clock.now(), secrets.token_bytes(SECRET)
     challenge_id = uuid7(now, secrets.token_bytes(10))
     login = canonical_login(email)

@@ -267,6 +267,11 @@ def remove_factor(*, acting: bool) -> tuple[ClauseElement, ...]:
     return locked(exists().where(theirs), acting=acting), gone, _mark()
 
 
+def to_be_removed() -> ColumnElement[bool]:
+    """Whether the factor is still there, once the user is locked."""
+    return exists().where(_factor.id == bindparam("id"), _factor.user_id == bindparam("user_id"))
+
+
 def _mark() -> ClauseElement:
     """The user's row says whether there is any."""
     some = exists().where(_factor.user_id == _user.id)

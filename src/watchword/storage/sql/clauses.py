@@ -77,7 +77,8 @@ def ending(*which: ColumnElement[bool]) -> tuple[ClauseElement, ClauseElement]:
         .where(*which, _session.ended_at.is_(None), _session.sid == _revocation.sid)
         .values(ended_at=_revocation.created_at, ended_as=bindparam("ended_as"))
     )
-    return revoke.returning(_revocation.sid, _revocation.created_at), end.returning(_session.sid)
+    ended = end.returning(_session.sid, _session.user_id)
+    return revoke.returning(_revocation.sid, _revocation.created_at), ended
 
 
 def compiled(statement: ClauseElement, dialect: Dialect) -> str:

@@ -2,6 +2,9 @@
 
 Any script may contain `queue()`, so that a message is there if and only if what it announces is: its parameters
 (`rows.mail_parameters`) collide with no others.
+
+What the column `next_at` holds is when a message is due less its `mail.head_start`: so the index on it is in the order
+in which messages go, however many of them are due.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from sqlalchemy import (
     Dialect,
     Integer,
     bindparam,
+    case,
     insert,
     literal_column,
     null,
@@ -22,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy import delete as delete_from
 from sqlalchemy.dialects import postgresql, sqlite
 
+from watchword.core.mail import LATER, LATER_AHEAD, SOON, SOON_AHEAD
 from watchword.storage.sql.clauses import Now, limited
 from watchword.storage.sql.rows import MAIL, QUEUED
 from watchword.storage.sql.tables import text, ww_lease, ww_outbox
@@ -31,10 +36,24 @@ _its_row = _mail.id == bindparam("mail_id")
 _span = bindparam("span", type_=BigInteger)
 
 
+def _micros(count: int) -> ColumnElement[int]:
+    return literal_column(str(count), BigInteger)
+
+
+_life = _mail.expires_at - _mail.created_at
+_head_start = case(
+    (_life <= _micros(SOON), _micros(SOON_AHEAD)),
+    (_life <= _micros(LATER), _micros(LATER_AHEAD)),
+    else_=_micros(0),
+)
+
+
 def queue(only_if: ColumnElement[bool] | None = None, *, of: str = "mail") -> ClauseElement:
-    """One message, due at once: always, or only if what it announces is there. `of` begins its parameters' names."""
+    """One message, due at once: always, or only if what it announces is there. `of` begins the names of its
+    parameters, where a script may queue either of two."""
     values = {name: bindparam(f"{of}_{name}", type_=_mail[name].type) for name in MAIL}
-    row = select(*values.values(), literal_column("0", Integer), Now())
+    head_start = bindparam(f"{of}_head_start", type_=BigInteger)
+    row = select(*values.values(), literal_column("0", Integer), Now() - head_start)
     columns = [*MAIL, "tries", "next_at"]
     what = row if only_if is None else row.where(only_if)
     return insert(ww_outbox).from_select(columns, what).returning(_mail.id)
@@ -44,12 +63,13 @@ def lease() -> ClauseElement:
     """Who asks at the same time is given the next one: a row that somebody else is taking is passed over."""
     # The clock is read by a query of its own: an index is no help in finding what each row is asked anew.
     now = select(Now()).scalar_subquery()
-    oldest = select(_mail.id).where(_mail.next_at <= now).order_by(_mail.next_at, _mail.id)
+    due = _mail.next_at <= now, _mail.next_at + _head_start <= now
+    oldest = select(_mail.id).where(*due).order_by(_mail.next_at, _mail.id)
     one = oldest.limit(literal_column("1", Integer)).offset(literal_column("0", Integer))
     return (
         update(ww_outbox)
         .where(_mail.id == one.with_for_update(skip_locked=True).scalar_subquery())
-        .values(tries=_mail.tries + literal_column("1", Integer), next_at=Now() + _span)
+        .values(tries=_mail.tries + literal_column("1", Integer), next_at=Now() + _span - _head_start)
         .returning(*(_mail[name] for name in QUEUED))
     )
 
@@ -69,7 +89,9 @@ def failed() -> ClauseElement:
     return (
         update(ww_outbox)
         .where(_its_row, _mail.tries == bindparam("tries"), _mail.sent_at.is_(None))
-        .values(next_at=Now() + bindparam("wait", type_=BigInteger), last_error=bindparam("error"))
+        .values(
+            next_at=Now() + bindparam("wait", type_=BigInteger) - _head_start, last_error=bindparam("error")
+        )
         .returning(_mail.id)
     )
 

@@ -79,7 +79,9 @@ class OwnVerbs(ABC):
         rows = await self._read(self._statements.list_factors, {"user_id": user_id})
         return [factor_of(row) for row in rows]
 
-    async def add_factor(self, factor: Factor, *, now: int, keep: str | None) -> Sequence[Revoked] | None:
+    async def add_factor(
+        self, factor: Factor, *, now: int, keep: str | None, mail: Mail | None = None
+    ) -> Sequence[Revoked] | None:
         parameters = {
             "id": factor.id,
             "user_id": factor.user_id,
@@ -89,14 +91,22 @@ class OwnVerbs(ABC):
             "ended_as": End.FACTOR.value,
         }
         script = self._statements.add_factor if keep is None else self._statements.own.add_factor
+        if mail is not None:
+            script, parameters = script + self._statements.tell_if_added, parameters | mail_parameters(mail)
         return _changed(await self._write(script, parameters))
 
     async def remove_factor(
-        self, factor_id: str, *, user_id: str, now: int, keep: str | None
+        self, factor_id: str, *, user_id: str, now: int, keep: str | None, mail: Mail | None = None
     ) -> Sequence[Revoked] | None:
         parameters = {"id": factor_id, "user_id": user_id, "keep": keep, "ended_as": End.FACTOR.value}
         script = self._statements.remove_factor if keep is None else self._statements.own.remove_factor
-        return _changed(await self._write(script, parameters))
+        if mail is None:
+            return _changed(await self._write(script, parameters))
+        # Before it is gone: of two who remove it at once, one tells.
+        lock, *rest = script
+        script = (lock, *self._statements.tell_of_removal, *rest)
+        locked, *results = await self._write(script, parameters | mail_parameters(mail))
+        return _changed([locked, *results[1:]])
 
 
 def swap_parameters(before: Session, after: Session) -> Parameters:

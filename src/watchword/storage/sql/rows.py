@@ -14,7 +14,7 @@ from typing import Any
 
 from watchword.core.challenge import Challenge, Kind, Spent
 from watchword.core.factor import Factor, Method
-from watchword.core.mail import Mail, Queued
+from watchword.core.mail import Mail, Queued, head_start
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
@@ -158,14 +158,17 @@ def factor_of(row: Row) -> Factor:
 
 
 def queued_of(row: Row) -> Queued:
-    """A row of the columns `QUEUED`."""
-    return Queued(Mail(*row[:6]), *row[6:])
+    """A row of the columns `QUEUED`: when it is due is what its order is by, and its head start."""
+    mail = Mail(*row[:6])
+    tries, next_at, sent_at, last_error = row[6:]
+    return Queued(mail, tries, None if next_at is None else next_at + head_start(mail), sent_at, last_error)
 
 
 def mail_parameters(mail: Mail, *, of: str = "mail") -> Parameters:
     """The columns of `MAIL`, under names that collide with no other record's: a message is queued in the transaction
     of what it announces. `of` is as for `outbox.queue`."""
-    return {f"{of}_{name}": getattr(mail, name) for name in MAIL}
+    columns = {f"{of}_{name}": getattr(mail, name) for name in MAIL}
+    return columns | {f"{of}_head_start": head_start(mail)}
 
 
 def throttle_parameters(asked: Sequence[tuple[str, Rate]]) -> Parameters:

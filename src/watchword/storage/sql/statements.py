@@ -7,10 +7,13 @@ parameters) is rendered by the dialect. Which statement a verb runs, and with wh
 A **script** is the texts of one transaction, run in order with the same parameters. Its first statement is the
 condition: when that returns no row, it has changed nothing and the rest is not run.
 
+A script may be the head of a longer one: which tail it gets, a message or the end of other sessions, its verb says.
+
 On PostgreSQL, whatever ends several sessions or must not miss a sign-in under way locks the user's row first, by
-updating it or with FOR UPDATE, and an insert of a session waits for that lock with FOR SHARE: so either the new session
-is seen and ended, or the insert sees what was changed. It also keeps two such scripts from a deadlock. SQLite has one
-writer at a time and renders no row locks.
+updating it or with FOR UPDATE, and so does an insert of a session, with FOR NO KEY UPDATE: so either the new session
+is seen and ended, or the insert sees what was changed, and of many who sign in at once each counts what the one before
+has left. It also keeps two such scripts about one user from a deadlock. SQLite has one writer at a time and renders no
+row locks.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.core.revocation import ROLES_MARGIN
-from watchword.storage.sql import challenges, links, outbox, own, registrations, throttle
+from watchword.storage.sql import arrivals, challenges, links, outbox, own, registrations, throttle
 from watchword.storage.sql.clauses import Now, compiled, ending, limited
 from watchword.storage.sql.clauses import Script as Script
 from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
@@ -74,7 +77,11 @@ class Statements:
     change_roles: Script
     delete_user: Script
     insert_session: Script
-    replace_session: Script
+    replace: Script
+    tell: Script
+    tell_unless_crowded: Script
+    tell_if_crowded: Script
+    evict: Script
     swap_session: Script
     record_crossing: Script
     end_session: Script
@@ -93,11 +100,12 @@ class Statements:
     attempt_challenge: Script
     resend_challenge: Script
     redeem_challenge: Script
-    replace_by_challenge: Script
     end_challenge: Script
     sweep_challenges: Script
     add_factor: Script
+    tell_if_added: Script
     remove_factor: Script
+    tell_of_removal: Script
     issue_link: Script
     redeem_reset: Script
     register: Script
@@ -149,7 +157,11 @@ def compose(dialect: Dialect) -> Statements:
         change_roles=script(_change_roles()),
         delete_user=script(lock_user, *end_all, delete(ww_user).where(_users_row).returning(_user.id)),
         insert_session=script(_insert_session(*_as_verified)),
-        replace_session=script(_insert_session(*_as_verified), *end_replaced),
+        replace=script(*end_replaced),
+        tell=script(arrivals.tell(crowded=None)),
+        tell_unless_crowded=script(arrivals.tell(crowded=False)),
+        tell_if_crowded=script(arrivals.tell(crowded=True)),
+        evict=script(*arrivals.evict()),
         swap_session=script(_swap_session()),
         record_crossing=script(_record_crossing()),
         end_session=script(*ending(_session.sid == bindparam("sid"), theirs_or_anybodys)),
@@ -170,11 +182,12 @@ def compose(dialect: Dialect) -> Statements:
         attempt_challenge=script(*challenges.attempt()),
         resend_challenge=script(*challenges.resend()),
         redeem_challenge=script(*challenges.redeem(), _insert_session()),
-        replace_by_challenge=script(*challenges.redeem(), _insert_session(), *end_replaced),
         end_challenge=script(challenges.end()),
         sweep_challenges=script(challenges.sweep(~registrations.waited_for())),
         add_factor=script(*challenges.add_factor(acting=False), *ending(*others, challenges.added())),
+        tell_if_added=script(outbox.queue(challenges.added())),
         remove_factor=script(*challenges.remove_factor(acting=False), *end_others),
+        tell_of_removal=script(outbox.queue(challenges.to_be_removed())),
         load_link=one(links.load()),
         issue_link=script(*links.issue(dialect)),
         recent_links=one(registrations.recent()),
@@ -271,7 +284,7 @@ def _insert_session(*conditions: ColumnElement[bool]) -> ClauseElement:
     allowed = (
         select(*(bindparam(name, type_=_session[name].type) for name in STARTED))
         .where(_users_row, _active, *conditions)
-        .with_for_update(read=True)
+        .with_for_update(key_share=True)
     )
     return insert(ww_session).from_select(STARTED, allowed).returning(_session.sid)
 

@@ -150,7 +150,8 @@ ww_outbox = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("tries", Integer, nullable=False),
-    # When it is due; null when nothing more is to be done, so that the index leads past whatever was sent.
+    # When it is due, less its head start (outbox); null when nothing more is to be done, so that the index leads past
+    # whatever was sent.
     Column("next_at", BigInteger, index=True),
     Column("sent_at", BigInteger),
     Column("last_error", text()),

@@ -19,6 +19,7 @@ from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists, StaleSchemaError
 from watchword.ports import Issued, LoadedChallenge, LoadedSession, RevocationPage
 from watchword.rates import Rate
+from watchword.storage.sql.arrival_verbs import ArrivalVerbs
 from watchword.storage.sql.link_verbs import LinkVerbs, revoked
 from watchword.storage.sql.migrations import HEAD
 from watchword.storage.sql.own_verbs import OwnVerbs, swap_parameters
@@ -34,7 +35,6 @@ from watchword.storage.sql.rows import (
     mail_parameters,
     queued_of,
     session_of,
-    session_parameters,
     text_of,
     throttle_parameters,
     user_of,
@@ -51,7 +51,7 @@ _LAST = "~"
 """Behind every id."""
 
 
-class SqlStore(LinkVerbs, OwnVerbs, RegistrationVerbs):
+class SqlStore(ArrivalVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs):
     """Implements `ports.Store`.
 
     The ends of sessions are dated by `statements.Now`, the clock that `load_session` tells, and so not by the `now`
@@ -127,15 +127,6 @@ class SqlStore(LinkVerbs, OwnVerbs, RegistrationVerbs):
 
     # --- sessions
 
-    async def insert_session(
-        self, session: Session, *, digest: str | None, two_factor: bool = False, replaces: str | None
-    ) -> Sequence[Revoked] | None:
-        parameters = session_parameters(session) | {"digest": digest, "two_factor": two_factor}
-        if replaces is None:
-            return revoked(await self._write(self._statements.insert_session, parameters))
-        parameters |= {"replaces": replaces, "ended_as": End.REPLACED.value}
-        return revoked(await self._write(self._statements.replace_session, parameters))
-
     async def load_session(self, sid: str) -> LoadedSession | None:
         rows = await self._read(self._statements.load_session, {"sid": _key(sid)})
         if not rows:
@@ -153,10 +144,13 @@ class SqlStore(LinkVerbs, OwnVerbs, RegistrationVerbs):
         await self._write(self._statements.record_crossing, parameters)
 
     async def end_session(
-        self, sid: str, end: End, *, now: int, user_id: str | None = None
+        self, sid: str, end: End, *, now: int, user_id: str | None = None, mail: Mail | None = None
     ) -> Revoked | None:
         parameters = {"sid": _key(sid), "user_id": user_id, "ended_as": end.value}
-        revoked, *_ = await self._write(self._statements.end_session, parameters)
+        script = self._statements.end_session
+        if mail is not None:
+            script, parameters = script + self._statements.tell, parameters | mail_parameters(mail)
+        revoked, *_ = await self._write(script, parameters)
         return Revoked(*revoked[0]) if revoked else None
 
     async def end_sessions(
@@ -192,17 +186,6 @@ class SqlStore(LinkVerbs, OwnVerbs, RegistrationVerbs):
     ) -> LoadedChallenge | None:
         parameters = {"secret": digest, "kind": kind.value, "code": code, "ttl": ttl} | mail_parameters(mail)
         return _tried(await self._write(self._statements.resend_challenge, parameters))
-
-    async def redeem_challenge(
-        self, challenge: Challenge, session: Session, *, replaces: str | None
-    ) -> Sequence[Revoked] | None:
-        parameters = session_parameters(session) | {"challenge": challenge.id, "code": challenge.code}
-        script = self._statements.redeem_challenge
-        if replaces is not None:
-            parameters |= {"replaces": replaces, "ended_as": End.REPLACED.value}
-            script = self._statements.replace_by_challenge
-        locked, *rest = await self._write(script, parameters)
-        return [Revoked(sid, at) for sid, at in (rest[2] if replaces is not None else ())] if locked else None
 
     async def end_challenge(self, digest: bytes) -> bool:
         [ended] = await self._write(self._statements.end_challenge, {"secret": digest})
