@@ -180,6 +180,19 @@ async def reset(home: House, device: Device) -> Answer:
     return await device.post("/auth/password/reset", body)
 
 
+REGISTRATION = {"email": "new@example.com", "password": "an entirely new engine"}
+
+
+async def verified(home: House, device: Device) -> Answer:
+    await device.post("/auth/register", REGISTRATION)
+    return await device.post("/auth/email/verify", {"token": home.mails[0]["token"]})
+
+
+async def sign_up_closed(home: House, device: Device) -> Answer:
+    closed = await house(url=home.auth.settings.url, signup="closed")
+    return await closed.device().post("/auth/register", REGISTRATION)
+
+
 STORIES: dict[str, tuple[int, str | None, Story]] = {
     "sign-in": (200, None, lambda home, device: device.sign_in()),
     "sign-in by the other name": (
@@ -203,6 +216,10 @@ STORIES: dict[str, tuple[int, str | None, Story]] = {
             {"current_password": PASSWORD, "new_password": "an entirely new engine"},
         ),
     ),
+    "sign-up": (202, None, asked("POST", "/auth/register", REGISTRATION)),
+    "sign-up, of who is there": (202, None, asked("POST", "/auth/register", REGISTRATION | {"email": ADA})),
+    "verified": (200, None, verified),
+    "another link": (202, None, asked("POST", "/auth/email/verify/resend", {"email": ADA})),
     "forgot": (202, None, asked("POST", "/auth/password/forgot", {"email": ADA})),
     "reset": (200, None, reset),
     "me": (200, None, asked("GET", "/auth/me")),
@@ -242,6 +259,7 @@ STORIES: dict[str, tuple[int, str | None, Story]] = {
     "reused": (401, "refresh_reused", reused),
     "not fresh": (401, "reauthentication_required", no_longer_fresh),
     "forged": (403, "csrf_rejected", asked("POST", "/auth/logout", headers=[("origin", "null")])),
+    "sign-up closed": (403, "signup_closed", sign_up_closed),
     "preflight of a stranger": (403, "forbidden", preflight_of_a_stranger),
     "no route": (404, "not_found", asked("GET", "/auth/no/such/route")),
     "no session": (404, "not_found", asked("DELETE", "/auth/sessions/0199a2b0-0000-7000-8000-000000000000")),

@@ -18,7 +18,8 @@ async def sweep_in_turn(world: World, holder: str) -> int:
 
 
 async def sweep(world: World) -> int:
-    """Delete all expired and long ended sessions, old revocations and expired mail; returns how many rows went."""
+    """Delete all expired and long ended sessions, old revocations, expired mail and challenges, and users who never
+    proved their address; returns how many rows went."""
     total = 0
     keep = world.revocations.keep
     while gone := await world.store.sweep(

@@ -23,7 +23,7 @@ async def complete(world: World, found: LoadedLink, password: str | None, client
     """
     challenge, user = found.challenge, found.user
     made = Registration.of(challenge.payload)
-    if user.status is not Status.UNVERIFIED:
+    if user.status is not Status.UNVERIFIED or user.email != challenge.payload["email"]:
         return False
     if password is not None:
         text = normalise(password)

@@ -38,7 +38,7 @@ class Verification(Body):
     password: str | None = Field(None, min_length=1, max_length=MAX_BYTES, repr=False)
 
 
-class Another(Body):
+class LinkAgain(Body):
     """The address to which the link shall go again."""
 
     email: str = Field(min_length=1, max_length=MAX_LOGIN)
@@ -52,7 +52,7 @@ def router(site: Site) -> APIRouter:
         await flow.verify(site.world, body.token, body.password, client=client)
         return reply({"ok": True})
 
-    async def resend(request: Request, body: Another) -> Response:
+    async def resend(request: Request, body: LinkAgain) -> Response:
         await flow.resend(site.world, body.email, client=site.addresses.client(request.scope))
         return reply({"ok": True}, status=202)
 
@@ -69,7 +69,7 @@ def router(site: Site) -> APIRouter:
         f"{prefix}/email/verify/resend",
         resend,
         summary="Ask for the link of a registration again",
-        body=Another,
+        body=LinkAgain,
         problems=(*_BAD, Unavailable),
         status=202,
     )
