@@ -22,6 +22,8 @@ async def complete(world: World, found: LoadedLink, password: str | None, client
     ended since. False, and nobody is told, when it has, or when somebody else has the address by now.
     """
     challenge, user, now = found.challenge, found.user, world.clock.now()
+    if user.email != challenge.payload["email"]:  # it is from before another change
+        return False
     new, sid = challenge.payload["new"], challenge.payload["sid"]
     payload = {"device": device_label(client.user_agent), "ip": client.ip}
     mail = sealed(world, CHANGED, user.email, payload)
