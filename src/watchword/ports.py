@@ -23,6 +23,7 @@ from watchword.events import Event
 from watchword.rates import Limits, Rate
 from watchword.settings import Mode, TwoFactor
 from watchword.stores import Challenges as Challenges
+from watchword.stores import Events as Events
 from watchword.stores import Factors as Factors
 from watchword.stores import Issued as Issued
 from watchword.stores import Links as Links

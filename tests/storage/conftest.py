@@ -9,7 +9,10 @@ from tests.storage.samples import fresh_database
 from watchword.storage.sql.migrate import migrate
 
 pytest.register_assert_rewrite(
-    *(f"tests.storage.contract_{half}" for half in ("users", "sessions", "outbox", "challenges", "limiter"))
+    *(
+        f"tests.storage.contract_{half}"
+        for half in ("users", "sessions", "outbox", "challenges", "limiter", "events")
+    )
 )
 
 

@@ -3,6 +3,7 @@ which is empty at the start of each test, and `age`, which moves the instants of
 """
 
 from tests.storage.contract_challenges import ChallengeContract, FactorContract
+from tests.storage.contract_events import EventContract
 from tests.storage.contract_links import LinkContract
 from tests.storage.contract_outbox import OutboxContract
 from tests.storage.contract_sessions import SessionContract
@@ -10,6 +11,12 @@ from tests.storage.contract_users import UserContract
 
 
 class StoreContract(
-    UserContract, SessionContract, OutboxContract, ChallengeContract, LinkContract, FactorContract
+    UserContract,
+    SessionContract,
+    OutboxContract,
+    ChallengeContract,
+    LinkContract,
+    FactorContract,
+    EventContract,
 ):
     """All facts. `now` is asked of the store itself, as on PostgreSQL it is the database's clock that counts."""

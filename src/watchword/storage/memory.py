@@ -19,13 +19,15 @@ from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
 from watchword.ports import Clock, LoadedSession, RevocationPage
 from watchword.storage.memory_challenges import MemoryChallenges
+from watchword.storage.memory_events import MemoryEvents
 
 
-class MemoryStore(MemoryChallenges):
+class MemoryStore(MemoryChallenges, MemoryEvents):
     """Implements `ports.Store`."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__(clock)
+        MemoryChallenges.__init__(self, clock)
+        MemoryEvents.__init__(self, clock)
         self._factors: dict[str, Factor] = {}
         self._sessions: dict[str, Session] = {}
         self._revoked: dict[str, Revoked] = {}
@@ -220,7 +222,8 @@ class MemoryStore(MemoryChallenges):
             del self._revoked[sid]
         for key in expired:
             del self._outbox[key]
-        return len(sessions) + len(revoked) + len(expired) + self._sweep_challenges(now, batch)
+        rows = len(sessions) + len(revoked) + len(expired)
+        return rows + self._sweep_challenges(now, batch) + self._sweep_events(now, batch)
 
     async def list_factors(self, user_id: str) -> Sequence[Factor]:
         return [self._factors[key] for key in sorted(self._factors) if self._factors[key].user_id == user_id]

@@ -41,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.core.revocation import ROLES_MARGIN
-from watchword.storage.sql import challenges, links, outbox, throttle
+from watchword.storage.sql import challenges, events, links, outbox, throttle
 from watchword.storage.sql.clauses import Now, limited
 from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
 from watchword.storage.sql.tables import text, ww_revocation, ww_schema_version, ww_session, ww_user
@@ -65,6 +65,9 @@ class Statements:
     load_challenge: str
     list_factors: str
     load_link: str
+    list_events: str
+    list_all_events: str
+    read_events: str
 
     create_user: Script
     replace_digest: Script
@@ -101,6 +104,8 @@ class Statements:
     remove_factor: Script
     issue_link: Script
     redeem_reset: Script
+    append_events: Script
+    sweep_events: Script
 
 
 _user, _session, _revocation = ww_user.c, ww_session.c, ww_revocation.c
@@ -178,6 +183,11 @@ def compose(dialect: Dialect) -> Statements:
         redeem_reset=script(
             links.redeemable(), *end_all, *links.reset(), challenges.end_all(), outbox.queue()
         ),
+        list_events=one(events.listing(events.theirs)),
+        list_all_events=one(events.listing()),
+        read_events=one(events.since()),
+        append_events=script(events.append(dialect)),
+        sweep_events=script(events.sweep()),
     )
 
 
