@@ -107,6 +107,7 @@ def test_without_any_setting_the_defaults_of_the_design_hold() -> None:
     assert (default.hash_threads, default.pages) == (0, True)
     assert default.max_sessions == 50
     assert (default.redis_url, default.limits) == ("", Limits())
+    assert default.events_file == ""
 
 
 LOOSER = Limits(
@@ -201,6 +202,8 @@ PARSED: list[tuple[str, str, object]] = [
     ("synchronous", "normal", Synchronous.NORMAL),
     ("hash_threads", "4", 4),
     ("max_sessions", "5", 5),
+    ("events_file", "/var/log/watch word/événements.jsonl", "/var/log/watch word/événements.jsonl"),
+    ("events_file", " events.jsonl ", "events.jsonl"),
     *(("pages", text, True) for text in ("on", "ON", "true", "yes", "1", " on ")),
     *(("pages", text, False) for text in ("off", "Off", "false", "no", "0")),
 ]
@@ -320,6 +323,9 @@ REFUSED: list[tuple[str, str, str]] = [
     ("hash_threads", "-1", "hash_threads: 0 (as many as there are cores) to 256"),
     ("hash_threads", "257", "hash_threads: 0 (as many as there are cores) to 256"),
     ("hash_threads", "1" * 5000, "hash_threads is"),
+    ("events_file", "/var/log/\0", "expected the path of a file, such as /var/log/watchword/events.jsonl"),
+    ("events_file", "/var/log/\nevents", "expected the path of a file"),
+    ("events_file", "/var/log/", "expected the path of a file"),
     ("pages", "maybe", "pages is 'maybe': expected on or off"),
     ("pages", "", "expected on or off"),
 ]

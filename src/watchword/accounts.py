@@ -1,4 +1,5 @@
-"""`auth.users` and `auth.sessions`: what an app, a script or an administrator does with people and their devices."""
+"""`auth.users`, `auth.sessions` and `auth.events`: what an app, a script or an administrator does with people and their
+devices, and reads of what happened."""
 
 from __future__ import annotations
 
@@ -6,9 +7,11 @@ from collections.abc import Sequence
 
 from watchword.core.factor import Factor
 from watchword.core.password import acceptable
+from watchword.core.record import Recorded
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.flows import users as flows
+from watchword.flows.activity import MOST, history, whose
 from watchword.flows.end import end_all, end_one
 from watchword.ports import World
 from watchword.settings import Settings
@@ -97,3 +100,18 @@ class Sessions:
         """End all sessions of a user; returns how many. Raises NotFound."""
         user = await flows.find(self._world, login)
         return await end_all(self._world, user.id, End.REVOKED)
+
+
+class Events:
+    """`auth.events`: what happened, for as long as it is kept."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def list(
+        self, login: str | None = None, *, before: str | None = None, limit: int = MOST
+    ) -> Sequence[Recorded]:
+        """Of a user, or of everybody: newest first, beginning behind the id `before`. The id of a user who was deleted
+        is a login here too. Raises NotFound."""
+        user_id = None if login is None else await whose(self._world, login)
+        return await history(self._world, user_id, before=before, limit=limit)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from watchword.accounts import Sessions, Users
+from watchword.accounts import Events, Sessions, Users
 from watchword.core.access_token import LEEWAY, AccessTokens, Verifier
 from watchword.core.challenge import Codes
 from watchword.core.csrf import CsrfTokens
@@ -28,6 +28,7 @@ from watchword.drivers.hasher import Argon2Hasher
 from watchword.drivers.sender import Bell, Sender
 from watchword.drivers.sweeper import sweep_hourly
 from watchword.errors import SettingsError, Unavailable
+from watchword.flows.activity import done_by
 from watchword.flows.live import demand, load_live
 from watchword.http.cors import CrossOrigin
 from watchword.http.gate import Gate, always
@@ -35,13 +36,13 @@ from watchword.http.guard import SCOPE_KEY, Guard
 from watchword.http.problem import ASGIApp
 from watchword.http.site import Site
 from watchword.parts import (
-    Events,
     hints_of,
     letters_of,
     limiter_of,
     mailer_of,
     micros,
     open_store,
+    recorder_of,
     with_fields,
 )
 from watchword.ports import Claims, Clock, EventSink, Hasher, Limiter, Mailer, Store, World
@@ -65,9 +66,10 @@ class Watchword:
     """Everything of one configuration: `Watchword()` reads `WATCHWORD_*` from the environment.
 
     `store`, `hasher`, `clock`, `mailer` and `limiter` replace a port; `claims` adds an app's own claims to access
-    tokens; `on_event` takes each `Event` besides the log; `mail_templates` is a folder whose templates go before ours;
-    `features` make routers of their own below the prefix; `mail_shown` says that people read their mail in the outbox,
-    as in the inbox of `watchword dev`, so that it reaches them without a mailer. Raises SettingsError.
+    tokens; `on_event` takes each `Event` besides the log and the table; `by` is what events of `users` and `sessions`
+    say that they were done by; `mail_templates` is a folder whose templates go before ours; `features` make routers of
+    their own below the prefix; `mail_shown` says that people read their mail in the outbox, as in the inbox of
+    `watchword dev`, so that it reaches them without a mailer. Raises SettingsError.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Watchword:
         features: Sequence[Callable[[Site], APIRouter]] = (),
         claims: Claims | None = None,
         on_event: EventSink | None = None,
+        by: str = "app",
         mail_shown: bool = False,
     ) -> None:
         settings = settings or Settings.from_env()
@@ -103,6 +106,7 @@ class Watchword:
         self.mailer = mailer or mailer_of(settings)
         self._bell = Bell()
         limiter = limiter or limiter_of(settings, store)
+        self._recorder = recorder_of(settings, store, clock, on_event)
         self.world = World(
             store=store,
             hasher=hasher or Argon2Hasher(threads=settings.hash_threads),
@@ -123,7 +127,8 @@ class Watchword:
             url=settings.url,
             codes=Codes(ring),
             two_factor=settings.two_factor,
-            emit=Events(on_event),
+            emit=self._recorder,
+            events_written=self._recorder.flush,
             seals=Seals(ring),
             letters=letters_of(settings, mail_templates),
             limits=settings.limits,
@@ -138,8 +143,9 @@ class Watchword:
         )
         csrf_tokens = CsrfTokens(ring, seconds=settings.refresh_ttl // timedelta(seconds=1))
         self.site = Site.build(settings, self.world, csrf_tokens)
-        self.users = Users(self.world, settings)
-        self.sessions = Sessions(self.world)
+        self.users = Users(done_by(self.world, by), settings)
+        self.sessions = Sessions(done_by(self.world, by))
+        self.events = Events(self.world)
         self._features = tuple(features)
         self._app: ASGIApp | None = None
         self._paths: tuple[str, ...] = ()
@@ -158,22 +164,33 @@ class Watchword:
             from watchword.features.account import routes as account
             from watchword.features.email_code import routes as email_code
             from watchword.features.email_verification import routes as email_verification
+            from watchword.features.events import routes as events
             from watchword.features.password import routes as password
             from watchword.features.registration import routes as registration
             from watchword.features.service import routes as service
             from watchword.features.sessions import routes as sessions
             from watchword.routing.app import build
 
-            features = [sessions, password, email_code, registration, email_verification, account, service]
+            features = [
+                sessions,
+                password,
+                email_code,
+                registration,
+                email_verification,
+                account,
+                events,
+                service,
+            ]
             if self.settings.pages:
                 from watchword.pages import routes as pages
 
                 features.append(pages)
             makers = [*(feature.router for feature in features), *self._features]
             routers = [make(self.site) for make in makers]
-            app = build(routers, self.settings, docs=self.site.docs, version=__version__)
+            denials, docs = self.site.denials, self.site.docs
+            app = build(routers, self.settings, denials=denials, docs=docs, version=__version__)
             self._paths = tuple(route.path for route in app.routes)
-            gate = Gate(app, self.settings, self.site.forgery, self.world.clock, docs=self.site.docs)
+            gate = Gate(app, self.settings, self.site.forgery, self.world.clock, denials=denials, docs=docs)
             self._app = self.cross_origin(gate)
         return self._app
 
@@ -203,6 +220,7 @@ class Watchword:
             is_ours=is_ours,
             docs=self.site.docs,
             owner=self,
+            denials=self.site.denials,
             kept=self.site.kept,
         )
 
@@ -242,8 +260,8 @@ class Watchword:
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """Runs the loops: while inside, revocations are followed, mail is sent and old rows are swept. The store is
-        closed at the end.
+        """Runs the loops: while inside, revocations are followed, events are written, mail is sent and old rows are
+        swept. The store is closed at the end.
 
         Raises StaleSchemaError and Unavailable when the database cannot be worked with.
         """
@@ -262,7 +280,9 @@ class Watchword:
             await self._open()
             await self.world.store.check()
             await feed.load()
-            loops += [asyncio.create_task(feed.follow()), asyncio.create_task(sweep_hourly(self.world))]
+            self._recorder.start()
+            steps = feed.follow(), self._recorder.run(), sweep_hourly(self.world)
+            loops += [asyncio.create_task(step) for step in steps]
             if sender is not None:
                 sender.start()
             yield
@@ -281,7 +301,8 @@ class Watchword:
             await opening()
 
     async def aclose(self) -> None:
-        """Let go of threads and connections. For scripts that do not run `lifespan`."""
+        """Write the events that wait, and let go of threads and connections. For scripts that do not run `lifespan`."""
+        await self._recorder.drain()
         store, limiter = self.world.store, self.world.limiter
         parts: list[object] = [store, self.world.hasher]
         if limiter not in parts:

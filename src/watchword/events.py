@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One fact. `at` is µs since 1970; `ip` is the client's address as the proxy rules resolved it."""
+    """One fact. `at` is µs since 1970; `ip` is the client's address as the proxy rules resolved it; `by` is who did it,
+    if it was not a client: `app`, `cli`."""
 
     name: str
     at: int
@@ -19,6 +20,7 @@ class Event:
     sid: str | None = None
     ip: str | None = None
     detail: str | None = None
+    by: str | None = None
 
 
 SIGNED_IN = "signed_in"
@@ -51,3 +53,10 @@ FACTOR_ADDED = "factor_added"
 FACTOR_REMOVED = "factor_removed"
 MAIL_DELAYED = "mail_delayed"
 MAIL_FAILED = "mail_failed"
+ACCESS_DENIED = "access_denied"
+"""A request was refused what it asked for, by whoever it was sent; the detail is the code of the answer."""
+CONTROL_FAILED = "control_failed"
+"""Something that protects does not work; the detail says what. What depends on it is refused meanwhile."""
+CONTROL_RESTORED = "control_restored"
+EVENTS_LOST = "events_lost"
+"""So many were not written into the table. They are in the log and in `events_file`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,29 +9,12 @@ from typing import Any
 
 from watchword.core.user import User
 from watchword.drivers.feed import DataVersionHints, Hints, NoHints
+from watchword.drivers.journal import Journal
 from watchword.drivers.letters import TemplateLetters
-from watchword.events import Event
+from watchword.drivers.recorder import Recorder
 from watchword.ports import Claims, Clock, EventSink, Letters, Limiter, Mailer, Store
 from watchword.settings import Settings
 from watchword.storage.memory_limiter import MemoryLimiter
-
-log = logging.getLogger("watchword")
-event_log = logging.getLogger("watchword.events")
-
-
-class Events:
-    """Logs every event, then hands it to the app's own sink; a sink that fails is logged and does no harm."""
-
-    def __init__(self, sink: EventSink | None) -> None:
-        self._sink = sink
-
-    def __call__(self, event: Event) -> None:
-        event_log.info("%s", event.name, extra={"event": event})
-        if self._sink is not None:
-            try:
-                self._sink(event)
-            except Exception:
-                log.exception("on_event failed for %s", event.name)
 
 
 def with_fields(names: Sequence[str], claims: Claims | None) -> Claims | None:
@@ -55,6 +37,12 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     from watchword.storage.sql import open_store as open_sql_store
 
     return open_sql_store(settings.database_url, clock, synchronous=settings.synchronous)
+
+
+def recorder_of(settings: Settings, store: Store, clock: Clock, sink: EventSink | None) -> Recorder:
+    """Events go to the log and the table, to `sink` and, if it is set, to `events_file`."""
+    journal = Journal(settings.events_file) if settings.events_file else None
+    return Recorder(store, clock, journal=journal, sink=sink)
 
 
 def limiter_of(settings: Settings, store: Store) -> Limiter:

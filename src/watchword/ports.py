@@ -5,7 +5,7 @@ No implementation lives here. What a database must do is in `stores`. Instants a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -24,6 +24,7 @@ from watchword.own_store import Own as Own
 from watchword.rates import Limits, Rate
 from watchword.settings import Mode, TwoFactor
 from watchword.stores import Challenges as Challenges
+from watchword.stores import Events as Events
 from watchword.stores import Factors as Factors
 from watchword.stores import Issued as Issued
 from watchword.stores import Links as Links
@@ -126,6 +127,9 @@ class World:
     codes: Codes
     two_factor: TwoFactor
     emit: EventSink
+    events_written: Callable[[], Awaitable[None]]
+    """Returns when the store has what this process emitted so far, so that who did something sees it. Raises
+    Unavailable."""
     seals: Seals
     letters: Letters
     limits: Limits

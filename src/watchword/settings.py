@@ -40,6 +40,7 @@ from watchword.texts import (
     did_you_mean,
     domain,
     duration,
+    file_path,
     fits,
     items,
     key,
@@ -113,6 +114,7 @@ class Settings:
     prefix: str = _setting(path, default="/auth")
     synchronous: Synchronous = _setting(choice(Synchronous), default=Synchronous.FULL)
     hash_threads: int = _setting(count, default=0)
+    events_file: str = _setting(file_path, default="")
     pages: bool = _setting(switch, default=True)
 
     @classmethod

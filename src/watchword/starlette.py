@@ -144,8 +144,9 @@ def _cross_origin(app: Starlette, auth: Watchword) -> None:
 
 
 def _answer(auth: Watchword) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def answer(_: Request, error: Exception) -> Response:
+    async def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)  # noqa: S101 - registered for nothing else
+        auth.site.denials.tell(request.scope, error)
         return problem_response(error, docs=auth.site.docs)
 
     return answer

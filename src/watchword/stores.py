@@ -13,6 +13,7 @@ from typing import Protocol
 from watchword.core.challenge import Challenge, Kind, Spent
 from watchword.core.factor import Factor
 from watchword.core.mail import Mail, Queued
+from watchword.core.record import Recorded
 from watchword.core.revocation import Displaced, Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
@@ -250,7 +251,21 @@ class Factors(Protocol):
         written, when the user has no such factor, or `keep` has ended."""
 
 
-class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Protocol):
+class Events(Protocol):
+    """The part of a store that events are kept in. Nothing changes a row; only `sweep` removes some. All verbs raise
+    Unavailable when the database does not answer."""
+
+    async def append_events(self, events: Sequence[Recorded]) -> None:
+        """Insert those whose ids are not there yet, so that whoever heard no answer may ask again."""
+
+    async def list_events(self, user_id: str | None, *, before: str | None, limit: int) -> Sequence[Recorded]:
+        """Of a user or, for None, all there are: newest first by their ids, beginning behind the id `before`."""
+
+    async def read_events(self, *, since: int, limit: int) -> Sequence[Recorded]:
+        """What was written at `since` or later, in the order of writing."""
+
+
+class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Events, Protocol):
     """Sessions, revocations and leases. All verbs raise Unavailable when the database does not answer."""
 
     async def insert_session(
@@ -303,8 +318,9 @@ class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Proto
     async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
         """Delete at most `batch` sessions that expired or ended `ended_for` µs ago or earlier, at most `batch`
         revocations that are `revoked_for` old and at most `batch` messages that have expired and at most
-        `batch` challenges that expired `challenge.REMEMBERED` µs ago, and at most `batch` unverified users whose last
-        link for that expired `registration.KEPT` µs ago, with all their links; returns how many rows went."""
+        `batch` challenges that expired `challenge.REMEMBERED` µs ago, at most `batch` unverified users whose last link
+        for that expired `registration.KEPT` µs ago, with all their links, and at most `batch` events that are
+        `record.KEPT` old; returns how many rows went."""
 
     async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
         """Whether `holder` may do what `name` stands for, alone among all processes, for `span` from now on. Who holds

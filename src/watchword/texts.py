@@ -126,6 +126,14 @@ def path(text: str) -> str:
     return text
 
 
+def file_path(text: str) -> str:
+    """A file's, as the system takes it."""
+    text = text.strip()
+    if not text.isprintable() or text.endswith("/"):
+        raise ValueError("expected the path of a file, such as /var/log/watchword/events.jsonl")
+    return text
+
+
 def smtp_server(text: str) -> SmtpServer:
     """`smtps://user:password@host:465` or `smtp://host:587`. Raises ValueError, which repeats nothing of the text."""
     try:

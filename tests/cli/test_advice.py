@@ -14,6 +14,7 @@ HTTPS = {
     "url": "https://app.example.com",
     "trusted_proxies": "10.0.0.1",
     "smtp_url": "smtps://mail.example.com",
+    "events_file": "/var/log/watchword/events.jsonl",
 }
 
 
@@ -98,6 +99,7 @@ def test_what_is_wise_is_left_alone(texts: dict[str, str]) -> None:
         # The rest
         ({"access_claims": "username, email"}, Check.ACCESS_CLAIMS),
         ({"synchronous": "normal"}, Check.SYNCHRONOUS),
+        ({"events_file": ""}, Check.EVENTS),
     ],
     ids=str,
 )

@@ -24,7 +24,7 @@ def test_the_verbs_have_their_names() -> None:
     groups: dict[str, Any] = dict(cli.commands)
     assert set(groups) == {
         *("dev", "serve", "migrate", "secret", "user", "session", "mail", "openapi", "routes", "doctor"),
-        "cleanup",
+        *("events", "cleanup"),
     }
     assert set(groups["user"].commands) == {
         *("create", "list", "show", "enable", "disable", "password", "role", "factors", "delete")

@@ -17,7 +17,7 @@ from watchword.cli import doctor
 from watchword.drivers.clock import SystemClock
 
 GOOD = "kVd3x1hVnqk0S5m3cO9lYpXyQ0oY4S6h"
-HEALTHY = {"secret": GOOD, "smtp_url": "smtp://127.0.0.1"}
+HEALTHY = {"secret": GOOD, "smtp_url": "smtp://127.0.0.1", "events_file": "events.jsonl"}
 HTTPS = HEALTHY | {"url": "https://app.example.com", "trusted_proxies": "10.0.0.1"}
 
 
@@ -172,7 +172,8 @@ def test_a_secret_file_that_others_may_read_is_found(verb: Run, tmp_path: Path) 
     file = tmp_path / "secret"
     file.write_text(GOOD)
     file.chmod(0o640)
-    settings = {"secret_file": str(file), "smtp_url": HEALTHY["smtp_url"]}
+    settings = HEALTHY | {"secret_file": str(file)}
+    del settings["secret"]
     [finding] = findings(verb, **settings)
     assert f"chmod 600 {file}" in finding["message"]
     file.chmod(0o600)
@@ -183,6 +184,33 @@ def test_a_database_file_that_others_may_read_is_found(verb: Run, tmp_path: Path
     (tmp_path / "watchword.db").chmod(0o644)
     [finding] = findings(verb, **HEALTHY)
     assert (finding["check"], "chmod 600" in finding["message"]) == ("file", True)
+
+
+@pytest.mark.parametrize(
+    ("file", "mend"),
+    [
+        ("folder", "name another"),
+        ("none/events.jsonl", "make one"),
+        ("open.jsonl", "chmod o="),
+        ("", "name a file"),
+    ],
+)
+def test_a_file_for_events_that_would_not_do_is_found(
+    verb: Run, tmp_path: Path, file: str, mend: str
+) -> None:
+    """ASVS 16.4.2."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "open.jsonl").touch(0o644)
+    [finding] = findings(verb, **HEALTHY | {"events_file": file})
+    assert (finding["check"], mend in finding["message"]) == ("events", True)
+
+
+def test_a_file_for_events_that_will_do_is_left_alone(verb: Run, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    assert findings(verb, **HEALTHY | {"events_file": str(file)}) == []
+    assert not file.exists()
+    file.touch(0o640)
+    assert findings(verb, **HEALTHY | {"events_file": str(file)}) == []
 
 
 def test_a_stale_schema_is_found(verb: Run, tmp_path: Path) -> None:
@@ -201,9 +229,9 @@ def test_a_clock_of_long_ago_is_found(verb: Run, monkeypatch: pytest.MonkeyPatch
 def test_several_things_are_found_at_once(verb: Run, tmp_path: Path) -> None:
     (tmp_path / "watchword.db").chmod(0o644)
     found = findings(verb, url="https://app.example.com", secret="abcdefghijklmnop" * 2)
-    assert {finding["check"] for finding in found} == {"secret", "proxy", "mail", "file"}
+    assert {finding["check"] for finding in found} == {"secret", "proxy", "mail", "events", "file"}
 
 
 def test_without_any_setting_it_still_answers() -> None:
     told = json.loads(run("doctor", "--json").stdout)
-    assert {finding["check"] for finding in told["findings"]} == {"production", "mail", "schema"}
+    assert {finding["check"] for finding in told["findings"]} == {"production", "mail", "events", "schema"}

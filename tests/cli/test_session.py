@@ -49,8 +49,10 @@ def test_what_strangers_wrote_cannot_steer_the_terminal(verb: Run, sids: list[st
 
 
 def test_one_session_is_ended(verb: Run, sids: list[str]) -> None:
-    """ASVS 7.4.5."""
+    """ASVS 7.4.5, 16.3.1: and it is told who did so."""
     spoken(verb("session", "revoke", sids[0]))
+    told = json.loads(spoken(verb("events", "--json", "--limit=1")))
+    assert [(row["name"], row["sid"], row["by"]) for row in told] == [("session_ended", sids[0], "cli")]
     assert [row["id"] for row in json.loads(spoken(verb("session", "list", "ada", "--json")))] == sids[1:]
 
 

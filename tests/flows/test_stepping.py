@@ -26,6 +26,7 @@ from watchword.features.email_verification import flow as email_verification
 from watchword.features.password import flow as password
 from watchword.features.registration import flow as registration
 from watchword.flows import (
+    activity,
     end,
     follow,
     grant,
@@ -171,6 +172,10 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     "watchword.features.password.flow.reauthenticate": lambda lab: password.reauthenticate(
         lab.world, loaded(lab), PASSWORD, client=HOME
     ),
+    "watchword.flows.activity.history": lambda lab: activity.history(
+        lab.world, lab.stored().id, before=None, limit=9
+    ),
+    "watchword.flows.activity.whose": lambda lab: activity.whose(lab.world, EMAIL),
     "watchword.flows.end.holder": lambda lab: end.holder(
         lab.world, end.Brought(refresh=lab.session().refresh_token)
     ),

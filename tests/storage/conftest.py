@@ -20,6 +20,7 @@ pytest.register_assert_rewrite(
             "registrations",
             "limiter",
             "own",
+            "events",
         )
     )
 )

@@ -4,6 +4,7 @@ which is empty at the start of each test, and `age`, which moves the instants of
 
 from tests.storage.contract_arrivals import ArrivalContract
 from tests.storage.contract_challenges import ChallengeContract, FactorContract
+from tests.storage.contract_events import EventContract
 from tests.storage.contract_links import LinkContract
 from tests.storage.contract_outbox import OutboxContract
 from tests.storage.contract_own import OwnContract
@@ -22,5 +23,6 @@ class StoreContract(
     RegistrationContract,
     FactorContract,
     OwnContract,
+    EventContract,
 ):
     """All facts. `now` is asked of the store itself, as on PostgreSQL it is the database's clock that counts."""

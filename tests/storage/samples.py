@@ -17,11 +17,13 @@ from watchword.core import session as sessions
 from watchword.core.challenge import Challenge, Kind
 from watchword.core.factor import Factor, Method
 from watchword.core.mail import Mail
+from watchword.core.record import Recorded
 from watchword.core.rotation import Lineage
 from watchword.core.session import Client, Lifetimes, Session
 from watchword.core.user import Status, User
-from watchword.core.uuid7 import uuid7
+from watchword.core.uuid7 import following, uuid7
 from watchword.drivers.clock import SystemClock
+from watchword.events import SIGNED_IN, Event
 from watchword.ports import Store
 from watchword.settings import Mode
 
@@ -150,6 +152,18 @@ def new_mail(**changes: Any) -> Mail:
         expires_at=now + DAY,
     )
     return replace(mail, **changes)
+
+
+_last = "00000000-0000-7000-8000-000000000000"
+
+
+def new_recorded(user_id: str | None, **changes: Any) -> Recorded:
+    """An event whose id is behind those of all before it."""
+    global _last
+    now = SystemClock().now()
+    _last = max(uuid7(now, secrets.token_bytes(10)), following(_last, secrets.token_bytes(4)))
+    event = Event(SIGNED_IN, now, user_id, "a sid", "2001:db8::1", "pwd “Ünïcødé” 🦊 '$[0]' %s", by="cli")
+    return Recorded(_last, replace(event, **changes))
 
 
 async def queued_mail(store: Store, **changes: Any) -> Mail:

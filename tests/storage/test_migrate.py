@@ -133,7 +133,7 @@ def test_a_database_of_the_first_release_is_brought_up_and_keeps_its_rows(empty:
     migrate(empty)
     execute(
         empty,
-        "DROP TABLE ww_throttle; DROP TABLE ww_challenge; DROP TABLE ww_factor; "
+        "DROP TABLE ww_event; DROP TABLE ww_throttle; DROP TABLE ww_challenge; DROP TABLE ww_factor; "
         "ALTER TABLE ww_user DROP COLUMN two_factor; "
         "DROP TABLE ww_outbox; DROP TABLE ww_lease; UPDATE ww_schema_version SET version_num = '0001'",
     )

@@ -36,7 +36,8 @@ OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE applicati
 async def store(postgres: str) -> AsyncIterator[PostgresStore]:
     query(
         postgres,
-        "TRUNCATE ww_user, ww_session, ww_revocation, ww_outbox, ww_lease, ww_factor, ww_challenge, ww_throttle",
+        "TRUNCATE ww_user, ww_session, ww_revocation, ww_outbox, ww_lease, ww_factor, ww_challenge, ww_throttle, "
+        "ww_event",
     )
     store = PostgresStore(postgres)
     yield store

@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from watchword import __version__
-from watchword.cli import dev, doctor, mail, secret, serve, session, surface, tables, user
+from watchword.cli import dev, doctor, events, mail, secret, serve, session, surface, tables, user
 from watchword.cli.console import Root
 
 
@@ -26,6 +26,7 @@ for verb in (
     secret.secret,
     user.user,
     session.session,
+    events.events,
     mail.mail,
     surface.openapi,
     surface.routes,

@@ -61,6 +61,7 @@ class Check(StrEnum):
     LIMITS = "limits"
     REDIS = "redis"
     MAIL = "mail"
+    EVENTS = "events"
     CLOCK = "clock"
     FILE = "file"
     DISK = "disk"
@@ -97,6 +98,12 @@ def advise(settings: Settings, *, workers: int = 1) -> Iterator[Finding]:
             "answer; name a rate that your users do not reach, such as login=60/m",
         )
     yield from mail(settings)
+    if not settings.events_file:
+        yield Finding(
+            Check.EVENTS,
+            "events_file is not set: whoever gets at the database can take back what it says of them; name a file that "
+            "is shipped to another machine",
+        )
     if settings.database_url.lower().startswith("sqlite"):
         yield from _sqlite(settings, workers)
 

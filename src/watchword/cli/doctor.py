@@ -89,6 +89,8 @@ def _findings(workers: int) -> Iterator[Finding]:
         if setting.metadata["secret"] and file and _open_to_others(Path(file)):
             yield Finding(Check.SECRET, f"others on this machine may read {file}: chmod 600 {file}")
     yield from advise(settings, workers=workers)
+    if settings.events_file:
+        yield from _events_file(Path(settings.events_file).absolute())
     for advice in exposure(settings):
         yield Finding(Check.PROXY, advice)
     if settings.redis_url:
@@ -122,6 +124,24 @@ def _redis(settings: Settings) -> Iterator[Finding]:
             Check.REDIS,
             f"Redis does not count limits ({type(error.__cause__).__name__}), the database does instead: start it, or "
             "mend WATCHWORD_REDIS_URL",
+        )
+
+
+def _events_file(path: Path) -> Iterator[Finding]:
+    """Nothing is written, nor made: it may be another user who serves."""
+    if path.exists() and (path.is_dir() or not os.access(path, os.W_OK)):
+        yield Finding(
+            Check.EVENTS,
+            f"events_file {path} is nothing that this user may write to: chown it, or name another",
+        )
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        yield Finding(
+            Check.EVENTS,
+            f"events_file {path} cannot be made, as {path.parent} is no folder that this user may write to: make one",
+        )
+    elif path.is_file() and _open_to_others(path, stat.S_IRWXO):
+        yield Finding(
+            Check.EVENTS, f"others on this machine may read {path}, which holds addresses: chmod o= {path}"
         )
 
 
@@ -209,8 +229,8 @@ def _journal_mode(path: Path) -> str:
     return str(mode)
 
 
-def _open_to_others(path: Path) -> bool:
+def _open_to_others(path: Path, who: int = stat.S_IRWXG | stat.S_IRWXO) -> bool:
     try:
-        return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+        return os.name == "posix" and bool(path.stat().st_mode & who)
     except OSError:
         return False

@@ -46,7 +46,7 @@ def administer(work: Callable[[Watchword], Awaitable[T]], *, settings: Settings 
     _reach(settings)
 
     async def opened() -> T:
-        auth = Watchword(settings)
+        auth = Watchword(settings, by="cli")
         try:
             try:
                 await auth.world.store.check()

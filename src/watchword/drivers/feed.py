@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from watchword.drivers.outage import Outage
 from watchword.errors import Unavailable
 from watchword.flows.follow import poll
 from watchword.ports import World
@@ -57,6 +58,7 @@ class Feed:
         self._world = world
         self._hints = hints
         self._last: int | None = None
+        self._outage = Outage(world.emit, world.clock, "revocations")
 
     async def load(self) -> None:
         """The first, full reading. Raises Unavailable."""
@@ -67,9 +69,12 @@ class Feed:
             try:
                 await self._hints.wait(POLL_SECONDS)
                 self._last = await poll(self._world, self._last)
+                self._outage.ends()
             except Unavailable as error:
+                self._outage.begins()
                 log.warning("revocations could not be read: %s", error)
                 await asyncio.sleep(POLL_SECONDS)
             except Exception:  # a feed that has stopped would make every request ask the database
+                self._outage.begins()
                 log.exception("following revocations failed; trying again")
                 await asyncio.sleep(POLL_SECONDS)

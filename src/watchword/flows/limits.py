@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from watchword import events
 from watchword.core.session import Client
 from watchword.core.throttle import network_of
-from watchword.errors import RateLimited
+from watchword.errors import RateLimited, Unavailable
 from watchword.events import Event
 from watchword.ports import Limiter, World
 
@@ -62,7 +62,11 @@ async def _take(
 ) -> None:
     now, get = world.clock.now(), world.limits.get
     taken = [(key(name, whose), rate) for name, whose in asked if (rate := get(name)) is not None]
-    wait = await limiter.take(taken, now=now) if taken else None
+    try:
+        wait = await limiter.take(taken, now=now) if taken else None
+    except Unavailable:
+        world.emit(Event(events.CONTROL_FAILED, now, user_id, None, client.ip, f"limits {asked[0][0]}"))
+        raise
     if wait is not None:
         world.emit(Event(events.RATE_LIMITED, now, user_id, None, client.ip, asked[0][0]))
         raise RateLimited(retry_after=-(-wait // 1_000_000))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from watchword.core.csrf import SAFE_METHODS
 from watchword.errors import Problem
+from watchword.http.denials import Denials
 from watchword.http.forgery import Forgery
 from watchword.http.kept import joined
 from watchword.http.problem import NO_STORE, ASGIApp, Headers, Message, Receive, Scope, Send, respond
@@ -44,11 +45,19 @@ class Gate:
     """Wraps the ASGI app of our routes. A header that the app sets itself is left as it is."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, forgery: Forgery, clock: Clock, *, docs: str
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        forgery: Forgery,
+        clock: Clock,
+        *,
+        denials: Denials,
+        docs: str,
     ) -> None:
         self._app = app
         self._forgery = forgery
         self._clock = clock
+        self._denials = denials
         self._judge = any(mode.in_cookies for mode in settings.mode)
         self._headers = always(settings)
         self._docs = docs
@@ -67,6 +76,7 @@ class Gate:
             try:
                 self._forgery.check(scope, self._clock.now())
             except Problem as problem:
+                self._denials.tell(scope, problem)
                 await respond(problem, scope, receive, with_headers, docs=self._docs)
                 return
         await self._app(scope, receive, with_headers)

@@ -15,12 +15,11 @@ from watchword.core.revocation import Revocations
 from watchword.core.session import Principal
 from watchword.errors import NotAuthenticated, Problem
 from watchword.http.authenticate import Authenticator
+from watchword.http.denials import SCOPE_KEY as SCOPE_KEY
+from watchword.http.denials import Denials
 from watchword.http.kept import Kept, with_lines
 from watchword.http.problem import ASGIApp, Receive, Scope, Send, respond
 from watchword.ports import Clock
-
-SCOPE_KEY = "watchword"
-"""Where the principal is found in the ASGI scope; None there means anonymous on a public endpoint."""
 
 OWNER_KEY = "watchword.auth"
 """Where the `Watchword` that guards a request is found."""
@@ -47,11 +46,13 @@ class Guard:
         is_ours: Callable[[Scope], bool],
         docs: str,
         owner: object,
+        denials: Denials,
         kept: Kept | None = None,
     ) -> None:
         self._kept = kept
         self._app = app
         self._owner = owner
+        self._denials = denials
         self._authenticator = authenticator
         self._revocations = revocations
         self._clock = clock
@@ -103,6 +104,8 @@ class Guard:
         if self._is_public(scope):
             scope[SCOPE_KEY] = None
             return self._app(scope, receive, send)
+        if problem is not None:
+            self._denials.tell(scope, problem)
         return respond(problem or NotAuthenticated(), scope, receive, send, docs=self._docs)
 
     async def _doubtful(self, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:

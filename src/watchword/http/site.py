@@ -17,6 +17,7 @@ from watchword.flows.live import load_live
 from watchword.http.authenticate import Authenticator
 from watchword.http.client import ClientAddresses
 from watchword.http.cookies import Cookies, DuplicateCookie, cookies
+from watchword.http.denials import SCOPE_KEY, Denials
 from watchword.http.forgery import Forgery
 from watchword.http.kept import Kept
 from watchword.http.modes import Delivery
@@ -38,6 +39,7 @@ class Site:
     authenticator: Authenticator
     delivery: Delivery
     addresses: ClientAddresses
+    denials: Denials
     kept: Kept | None
     docs: str
 
@@ -57,6 +59,7 @@ class Site:
             authenticator=authenticator,
             delivery=delivery,
             addresses=addresses,
+            denials=Denials(world, addresses),
             kept=kept if any(mode.in_cookies and not mode.rotates for mode in settings.mode) else None,
             docs=f"{settings.url}{settings.prefix}/errors",
         )
@@ -73,6 +76,7 @@ class Site:
             principal = await self.kept.principal(scope, now)
         if principal is None:
             raise NotAuthenticated
+        scope[SCOPE_KEY] = principal  # whom a refusal further on is of
         return await self.asked(scope, principal, lambda known: load_live(self.world, known))
 
     async def asked(

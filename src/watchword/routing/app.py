@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from watchword.errors import BadRequest, InternalError, InvalidRequest, MethodNotAllowed, NotFound, Problem
+from watchword.http.denials import Denials
 from watchword.http.problem import Receive, Scope, Send
 from watchword.routing.answers import ProblemDocument, answers, problem_response
 from watchword.routing.bodies import field_errors, in_camel_case, read
@@ -75,8 +76,9 @@ class PlainRoute(Route):
 class OurRoutes:
     """The plain routes, with nothing around them, in front of an app of all routes, which answers the rest."""
 
-    def __init__(self, app: FastAPI, *, docs: str) -> None:
+    def __init__(self, app: FastAPI, *, denials: Denials, docs: str) -> None:
         self._app = app
+        self._denials = denials
         self.routes = [route for route in app.routes if isinstance(route, Route)]
         self._plain = {route.path: route for route in app.routes if isinstance(route, PlainRoute)}
         self._docs = docs
@@ -92,6 +94,7 @@ class OurRoutes:
         try:
             response = await route.endpoint(Request(scope, receive, send))
         except Problem as problem:
+            self._denials.tell(scope, problem)
             response = problem_response(problem, docs=self._docs)
         except HTTPException:
             raise  # of a middleware around us, such as the host's limit on bodies: its own to answer
@@ -101,7 +104,9 @@ class OurRoutes:
         await response(scope, receive, send)
 
 
-def build(routers: Sequence[APIRouter], settings: Settings, *, docs: str, version: str) -> OurRoutes:
+def build(
+    routers: Sequence[APIRouter], settings: Settings, *, denials: Denials, docs: str, version: str
+) -> OurRoutes:
     """One ASGI app of all routes, every failure of which is a problem document."""
     app = FastAPI(
         title="Watchword",
@@ -114,8 +119,11 @@ def build(routers: Sequence[APIRouter], settings: Settings, *, docs: str, versio
     for router in routers:  # flat, not included: an included route costs a tenth of its rate
         app.router.routes.extend(router.routes)
 
-    def answer(_: Request, error: Exception) -> Response:
-        return problem_response(error if isinstance(error, Problem) else InternalError(), docs=docs)
+    def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, Problem):
+            denials.tell(request.scope, error)
+            return problem_response(error, docs=docs)
+        return problem_response(InternalError(), docs=docs)
 
     def refused(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code == MethodNotAllowed.status:
@@ -133,7 +141,7 @@ def build(routers: Sequence[APIRouter], settings: Settings, *, docs: str, versio
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, unreadable)
     app.openapi = lambda: _openapi(app, settings)  # type: ignore[method-assign]
-    return OurRoutes(app, docs=docs)
+    return OurRoutes(app, denials=denials, docs=docs)
 
 
 def _methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:

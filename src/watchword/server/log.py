@@ -6,12 +6,11 @@ SECURITY-TARGET attack 95).
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 
+from watchword.core.record import Recorded, json_line
 from watchword.events import Event
 
 
@@ -21,18 +20,12 @@ class Line(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         event = getattr(record, "event", None)
         if isinstance(event, Event):
-            return event_line(event)
+            return json_line(Recorded(getattr(record, "event_id", ""), event))
         at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         text = f"{at} {record.levelname} {record.name}: {_escaped(record.getMessage())}"
         if record.exc_info:
             text = "\n".join([text, *map(_escaped, self.formatException(record.exc_info).splitlines())])
         return text
-
-
-def event_line(event: Event) -> str:
-    """One event as a line of JSON, in ASCII: control and direction characters come out as escapes."""
-    fields = asdict(event) | {"at": datetime.fromtimestamp(event.at / 1_000_000, UTC).isoformat()}
-    return json.dumps({name: value for name, value in fields.items() if value is not None})
 
 
 def configure(level: int = logging.INFO) -> None:

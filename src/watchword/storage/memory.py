@@ -17,15 +17,17 @@ from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
 from watchword.ports import Clock, LoadedSession, RevocationPage, Room
+from watchword.storage.memory_events import MemoryEvents
 from watchword.storage.memory_own import MemoryOwn
 from watchword.storage.memory_registrations import MemoryRegistrations
 
 
-class MemoryStore(MemoryOwn, MemoryRegistrations):
+class MemoryStore(MemoryOwn, MemoryRegistrations, MemoryEvents):
     """Implements `ports.Store`."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
+        MemoryEvents.__init__(self, clock)
         self._revoked: dict[str, Revoked] = {}
         self._outbox: dict[str, Queued] = {}
         self._leases: dict[str, tuple[str, int]] = {}
@@ -219,7 +221,8 @@ class MemoryStore(MemoryOwn, MemoryRegistrations):
         for key in expired:
             del self._outbox[key]
         users = await self._sweep_unverified(now, batch)
-        return len(sessions) + len(revoked) + len(expired) + users + self._sweep_challenges(now, batch)
+        rows = len(sessions) + len(revoked) + len(expired) + users
+        return rows + self._sweep_challenges(now, batch) + self._sweep_events(now, batch)
 
     async def queue_mail(self, mail: Mail) -> None:
         self._queue(mail)

@@ -115,13 +115,13 @@ def test_a_failed_sign_in_is_told_with_the_user_where_there_is_one(lab: Lab) -> 
 
 
 def test_who_knows_the_password_of_an_unverified_account_is_told_the_next_step(lab: Lab) -> None:
-    """DESIGN §4.5; attack 65: for the same one verification, and without a session."""
+    """DESIGN §4.5; attack 65; ASVS 16.3.1: for the same one verification, and without a session."""
     people(lab)
     rows = lab.store.rows()
     assert lab.log_in("unverified@example.com") is Step.VERIFY_EMAIL
     assert lab.hasher.calls == ["verify"]
     assert lab.store.rows() == rows
-    assert lab.events == []
+    assert [(event.name, event.detail) for event in lab.events] == [("sign_in_failed", "unverified")]
 
 
 @pytest.mark.parametrize("password", ["x" * 1025, "x" * 1_000_000, "\ud800" * 8], ids=len)

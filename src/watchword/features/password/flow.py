@@ -71,16 +71,18 @@ async def log_in(
     # A known device is not kept out by a sweep over everybody: its own budget and the hash queue bound it.
     everybody = () if known else (("login_all", ""),)
     await admit(world, where, account, *everybody, client=client)
+    whose: str | None = None
     for _ in range(ROUNDS):
         read_at = world.clock.now()
         user = await world.store.find_user(name)
+        whose = user.id if user else None
         right = await world.hasher.verify(user.digest if user else None, text)
         step = next_step(user, password_right=right, two_factor=world.two_factor)
         if user is None or step is Step.REFUSE:
-            whose = user.id if user else None
             world.emit(Event(events.SIGN_IN_FAILED, world.clock.now(), whose, None, client.ip))
             break
         if step is Step.VERIFY_EMAIL:
+            world.emit(Event(events.SIGN_IN_FAILED, world.clock.now(), whose, None, client.ip, "unverified"))
             return step
         user = await _with_digest_of_today(world, user, text)
         outcome: Grant | SecondStep | None
@@ -101,6 +103,8 @@ async def log_in(
             )
         if outcome is not None:
             return outcome
+    else:
+        world.emit(Event(events.SIGN_IN_FAILED, world.clock.now(), whose, None, client.ip, "changed"))
     raise InvalidCredentials
 
 

@@ -15,9 +15,11 @@ from typing import Any
 from watchword.core.challenge import Challenge, Kind, Spent
 from watchword.core.factor import Factor, Method
 from watchword.core.mail import Mail, Queued, head_start
+from watchword.core.record import Recorded
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
+from watchword.events import Event
 from watchword.ports import MOST_TAKEN
 from watchword.rates import Rate
 from watchword.settings import Mode
@@ -43,6 +45,7 @@ SPENT = tuple(field.name for field in fields(Spent))
 FACTOR = tuple(field.name for field in fields(Factor))
 MAIL = ("id", "to", "kind", "sealed", "created_at", "expires_at")
 QUEUED = (*MAIL, "tries", "next_at", "sent_at", "last_error")
+EVENT = ("id", "at", "name", "user_id", "sid", "ip", "detail", "by")
 
 
 def user_of(row: Row) -> User:
@@ -169,6 +172,21 @@ def mail_parameters(mail: Mail, *, of: str = "mail") -> Parameters:
     of what it announces. `of` is as for `outbox.queue`."""
     columns = {f"{of}_{name}": getattr(mail, name) for name in MAIL}
     return columns | {f"{of}_head_start": head_start(mail)}
+
+
+def recorded_of(row: Row) -> Recorded:
+    """A row of the columns `EVENT` and `written_at`."""
+    identity, at, name, *rest, written_at = row
+    return Recorded(identity, Event(name, at, *rest), written_at)
+
+
+def event_parameters(events: Sequence[Recorded]) -> Parameters:
+    """Any number of rows in one parameter: a JSON list of lists in the order of `EVENT`."""
+    rows = []
+    for one in events:
+        columns = {"id": one.id} | {name: getattr(one.event, name) for name in EVENT[1:]}
+        rows.append([columns[name] for name in EVENT])
+    return {"rows": json.dumps(rows)}
 
 
 def throttle_parameters(asked: Sequence[tuple[str, Rate]]) -> Parameters:

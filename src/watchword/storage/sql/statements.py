@@ -44,7 +44,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.core.revocation import ROLES_MARGIN
-from watchword.storage.sql import arrivals, challenges, links, outbox, own, registrations, throttle
+from watchword.storage.sql import arrivals, challenges, events, links, outbox, own, registrations, throttle
 from watchword.storage.sql.clauses import Now, compiled, ending, limited
 from watchword.storage.sql.clauses import Script as Script
 from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
@@ -112,6 +112,7 @@ class Statements:
     redeem_registration: Script
     sweep_unverified: Script
     own: own.OwnStatements
+    events: events.EventStatements
 
 
 _user, _session, _revocation = ww_user.c, ww_session.c, ww_revocation.c
@@ -200,6 +201,7 @@ def compose(dialect: Dialect) -> Statements:
             links.redeemable(), *end_all, *links.reset(), challenges.end_all(), outbox.queue()
         ),
         own=own.compose(dialect),
+        events=events.compose(dialect),
     )
 
 

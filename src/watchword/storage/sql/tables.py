@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -171,6 +172,24 @@ ww_throttle = Table(
     metadata,
     Column("key", text(), primary_key=True),
     Column("tat", BigInteger, nullable=False, index=True),
+)
+
+# No foreign key: what happened stays known when whom it happened to is gone. Rows are only added, and swept.
+ww_event = Table(
+    "ww_event",
+    metadata,
+    Column("id", text(), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("name", text(), nullable=False),
+    Column("user_id", text()),
+    Column("sid", text()),
+    Column("ip", text()),
+    Column("detail", text()),
+    Column("by", text()),
+    # By the database's clock, as ids are by each host's, and a row may come long after its event: whoever follows the
+    # table, and the sweeper, go by what all writers share.
+    Column("written_at", BigInteger, nullable=False, index=True),
+    Index("ix_ww_event_user_id", "user_id", "id"),
 )
 
 # Alembic's own; here only to be read.

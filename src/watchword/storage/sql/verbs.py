@@ -20,6 +20,7 @@ from watchword.errors import AlreadyExists, StaleSchemaError
 from watchword.ports import Issued, LoadedChallenge, LoadedSession, RevocationPage
 from watchword.rates import Rate
 from watchword.storage.sql.arrival_verbs import ArrivalVerbs
+from watchword.storage.sql.event_verbs import EventVerbs
 from watchword.storage.sql.link_verbs import LinkVerbs, revoked
 from watchword.storage.sql.migrations import HEAD
 from watchword.storage.sql.own_verbs import OwnVerbs, swap_parameters
@@ -51,7 +52,7 @@ _LAST = "~"
 """Behind every id."""
 
 
-class SqlStore(ArrivalVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs):
+class SqlStore(ArrivalVerbs, EventVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs):
     """Implements `ports.Store`.
 
     The ends of sessions are dated by `statements.Now`, the clock that `load_session` tells, and so not by the `now`
@@ -210,7 +211,8 @@ class SqlStore(ArrivalVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs):
         users = await self._sweep_unverified(now, batch)
         [challenges] = await self._write(self._statements.sweep_challenges, forgotten)
         [budgets] = await self._write(self._statements.sweep_throttle, {"limit": batch})
-        return len(sessions) + len(revocations) + len(mail) + users + len(challenges) + len(budgets)
+        rows = len(sessions) + len(revocations) + len(mail) + users + len(challenges) + len(budgets)
+        return rows + await self._sweep_events(now, batch)
 
     async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
         parameters = {"name": name, "holder": holder, "span": span}

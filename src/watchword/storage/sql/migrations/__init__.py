@@ -7,5 +7,5 @@ workers are replaced one by one; what nothing uses any more is removed a release
 
 from __future__ import annotations
 
-HEAD = "0004"
+HEAD = "0005"
 """The revision that this version of the code works with. Here because a running server loads no Alembic."""

@@ -1,0 +1,75 @@
+"""How an event is kept: under an id, in text that steers nothing, as a line of JSON; and for how long. Pure.
+
+Sources: ASVS 5.0 14.2.7, 16.2.1, 16.2.2, 16.4.1; SECURITY-TARGET attack 95.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+
+from watchword import events
+from watchword.events import Event
+from watchword.rates import Rate
+from watchword.spans import SECOND
+
+KEPT = 90 * 86_400_000_000
+"""How long an event stays in the table, in µs: as long as an intrusion usually goes unseen, and no longer, as an
+address is personal."""
+REFUSALS = frozenset(
+    {
+        events.RATE_LIMITED,
+        events.ACCESS_DENIED,
+        events.CODE_REFUSED,
+        events.RESET_REFUSED,
+        events.CONTROL_FAILED,
+    }
+)
+"""What a stranger can bring about as fast as requests are answered: any other costs a hash, a limit or a right."""
+REFUSAL_RATE = Rate(1_000, 200 * SECOND)
+"""So many of them the table takes from a process: a flood must not fill the database's disk (SECURITY-TARGET F14)."""
+MAX_DETAIL = 300
+MAX_WORD = 100
+"""Of every other text of an event, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event and the id under which it is kept; ids of one process sort in the order of its events. `written_at` is
+    when the table got it, in µs by the database's clock; 0 before that."""
+
+    id: str
+    event: Event
+    written_at: int = 0
+
+
+def tidied(event: Event) -> Event:
+    """The same in text that every sink can take: printable, and no longer than it may be."""
+    return replace(
+        event,
+        name=_printable(event.name, MAX_WORD) or "",
+        user_id=_printable(event.user_id, MAX_WORD),
+        sid=_printable(event.sid, MAX_WORD),
+        ip=_printable(event.ip, MAX_WORD) or None,
+        detail=_printable(event.detail, MAX_DETAIL),
+        by=_printable(event.by, MAX_WORD),
+    )
+
+
+def json_line(recorded: Recorded) -> str:
+    """One object in ASCII, without the line's end: what is no plain letter comes out as an escape."""
+    return json.dumps({"id": recorded.id, **asdict(recorded.event), "at": exact_instant(recorded.event.at)})
+
+
+def exact_instant(micros: int) -> str:
+    """RFC 3339 in UTC, to the microsecond."""
+    seconds, rest = divmod(micros, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
+
+
+def _printable(text: str | None, most: int) -> str | None:
+    """Control and direction characters, and halves of pairs, which no database takes, become replacement characters."""
+    if text is None or (text.isprintable() and len(text) <= most):
+        return text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])

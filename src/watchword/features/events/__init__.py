@@ -1,0 +1,1 @@
+"""Events: what happened to a user, shown to that user."""
