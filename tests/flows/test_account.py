@@ -150,7 +150,7 @@ def test_who_deletes_themselves_is_gone_everywhere(lab: Lab, mode: Mode) -> None
     assert step(lab.store.load_user(user.id)) is None
     assert code_of(lab.log_in) == "invalid_credentials"
     assert code_of(lambda: lab.refresh(there.refresh_token)) == "invalid_token"
-    [(mail, payload)] = lab.mails
+    (mail, payload), *_ = lab.mails
     assert (mail.to, mail.kind) == (EMAIL, "account_deleted")
     assert payload == {"device": "Firefox on Linux", "ip": PHONE.ip}
     assert len(step(lab.store.read_revocations(since=0)).ended) == 2
@@ -172,7 +172,7 @@ def test_a_followed_link_moves_the_account(lab: Lab) -> None:
     here, there = lab.session(), lab.session(client=AWAY)
     user = lab.stored()
     ask(lab, here)
-    [(mail, payload)] = lab.mails
+    (mail, payload), *_ = lab.mails
     assert (mail.to, mail.kind, payload["minutes"]) == (NEW, "address", 30)
     assert lab.stored() == user, "nothing has changed yet"
     lab.forget_log()

@@ -309,8 +309,9 @@ def test_one_process_sweeps_and_in_an_hour_another_may(lab: Lab) -> None:
     assert step(lab.store.take_lease("sweep", "two", span=SECOND)) is True
 
 
-def test_a_sweep_rests_behind_each_batch_and_holds_its_lease_however_long_it_takes(lab: Lab) -> None:
+def test_a_sweep_rests_behind_each_batch_and_holds_its_lease_however_long_it_takes() -> None:
     """DESIGN §4.8: one worker sweeps, and everybody else has their turn in between."""
+    lab = lab_with_user(max_sessions="10000")
     for _ in range(2 * BATCH + 1):
         lab.session()
     lab.travel(15 * DAY)
@@ -325,8 +326,9 @@ def test_a_sweep_rests_behind_each_batch_and_holds_its_lease_however_long_it_tak
     assert left == [False, False, False]
 
 
-def test_who_has_lost_the_lease_sweeps_no_more(lab: Lab) -> None:
+def test_who_has_lost_the_lease_sweeps_no_more() -> None:
     """DESIGN §4.8: a process that was suspended for hours in the middle of it."""
+    lab = lab_with_user(max_sessions="10000")
     for _ in range(BATCH + 1):
         lab.session()
     lab.travel(15 * DAY)

@@ -10,16 +10,15 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from tests.storage.samples import raw
-from watchword.storage.sql.own import OwnStatements
 from watchword.storage.sql.statements import compose
 
 STATEMENTS = compose(sqlite.dialect(paramstyle="named"))
 TEXTS = [
     (field.name, text)
-    for those in (STATEMENTS, STATEMENTS.own)
+    for those in (STATEMENTS, STATEMENTS.own, STATEMENTS.events)
     for field in fields(those)
     for value in [getattr(those, field.name)]
-    if not isinstance(value, OwnStatements)
+    if isinstance(value, (str, tuple))
     for text in ([value] if isinstance(value, str) else value)
 ]
 

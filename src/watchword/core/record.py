@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from watchword import events
 from watchword.events import Event
 from watchword.rates import Rate
-from watchword.spans import SECOND
+from watchword.spans import DAY, SECOND
 
-KEPT = 90 * 86_400_000_000
+KEPT = 90 * DAY
 """How long an event stays in the table, in µs: as long as an intrusion usually goes unseen, and no longer, as an
 address is personal."""
 REFUSALS = frozenset(
@@ -23,6 +23,7 @@ REFUSALS = frozenset(
         events.ACCESS_DENIED,
         events.CODE_REFUSED,
         events.RESET_REFUSED,
+        events.VERIFY_REFUSED,
         events.CONTROL_FAILED,
     }
 )
