@@ -44,8 +44,13 @@ class Mailbox(Post):
         with self._turn:
             before = len(self.letters)
             answer = ask()
-            self.until(before + 1)
-            return answer, code_in(self.letters[before])
+            while True:
+                # Notices of what was done before may still be on their way.
+                self.until(before + 1)
+                if codes := codes_in(self.letters[before]):
+                    [code] = codes
+                    return answer, code
+                before += 1
 
 
 @contextmanager
@@ -59,7 +64,12 @@ def receiving(folder: Path) -> Iterator[tuple[Mailbox, str]]:
 
 def code_in(letter: EmailMessage) -> str:
     """The only number of six digits in what a reader sees of it."""
+    [code] = codes_in(letter)
+    return code
+
+
+def codes_in(letter: EmailMessage) -> list[str]:
+    """All of them."""
     part = letter.get_body(("plain",))
     assert part is not None
-    [code] = re.findall(r"(?<!\d)[0-9]{6}(?!\d)", part.get_content())
-    return str(code)
+    return [str(code) for code in re.findall(r"(?<!\d)[0-9]{6}(?!\d)", part.get_content())]
