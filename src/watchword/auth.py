@@ -42,6 +42,7 @@ from watchword.parts import (
     mailer_of,
     micros,
     open_store,
+    redis_hints_of,
     with_fields,
 )
 from watchword.ports import Claims, Clock, EventSink, Hasher, Limiter, Mailer, Store, World
@@ -100,6 +101,7 @@ class Watchword:
         self.settings = settings
         self.mailer = mailer or mailer_of(settings)
         self._bell = Bell()
+        self._redis_hints = redis_hints_of(settings, ring)
         self.world = World(
             store=store,
             hasher=hasher or Argon2Hasher(threads=settings.hash_threads),
@@ -130,6 +132,7 @@ class Watchword:
             devices=KnownDevices(ring),
             mail_queued=self._bell.ring,
             claims=with_fields(settings.access_claims, claims),
+            revoked=(lambda: None) if self._redis_hints is None else self._redis_hints.tell,
         )
         csrf_tokens = CsrfTokens(ring, seconds=settings.refresh_ttl // timedelta(seconds=1))
         self.site = Site.build(settings, self.world, csrf_tokens)
@@ -247,7 +250,7 @@ class Watchword:
             log.warning("rotation_window is 0: two tabs that refresh at once are signed out")
         elif self.settings.rotation_window < timedelta(seconds=5):
             log.warning("rotation_window is under 5s: slow networks may sign people out")
-        feed = Feed(self.world, hints_of(self.world.store))
+        feed = Feed(self.world, hints_of(self.world.store, self._redis_hints))
         sender = None if self.mailer is None else Sender(self.world, self.mailer, self._bell)
         loops: list[asyncio.Task[None]] = []
         try:
@@ -276,6 +279,8 @@ class Watchword:
         """Let go of threads and connections. For scripts that do not run `lifespan`."""
         store, limiter = self.world.store, self.world.limiter
         parts: list[object] = [store, self.world.hasher]
+        if self._redis_hints is not None:
+            parts.append(self._redis_hints)
         if limiter not in parts:
             parts.append(limiter)
         for part in parts:
