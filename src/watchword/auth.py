@@ -27,6 +27,7 @@ from watchword.drivers.feed import Feed
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.drivers.sender import Bell, Sender
 from watchword.drivers.sweeper import sweep_hourly
+from watchword.drivers.watch import Watchers
 from watchword.errors import SettingsError, Unavailable
 from watchword.flows.live import demand, load_live
 from watchword.http.cors import CrossOrigin
@@ -138,6 +139,7 @@ class Watchword:
         self.site = Site.build(settings, self.world, csrf_tokens)
         self.users = Users(self.world, settings)
         self.sessions = Sessions(self.world)
+        self._watchers = Watchers(self.world)
         self._features = tuple(features)
         self._app: ASGIApp | None = None
         self._paths: tuple[str, ...] = ()
@@ -223,6 +225,17 @@ class Watchword:
         principal: Principal | None = request.scope.get(SCOPE_KEY)
         return principal
 
+    async def watch(self, principal: Principal) -> str:
+        """Wait until a guard would no longer let this principal through, for a WebSocket or a stream that is open: what
+        is returned is the code of the refusal.
+
+        `session_ended`: by whomever, on whatever server, or because its time is over. `token_expired`: the user's roles
+        changed, and the client has to come back with a newer token. `unavailable`: nobody can tell any more, as neither
+        revocations nor the session could be read for about 15 s, or this process stops. Costs no task, and no I/O
+        before the access token's `expires_at`. May be cancelled. Raises Unavailable outside of `lifespan`.
+        """
+        return await self._watchers.wait(principal)
+
     async def demand(
         self,
         principal: Principal,
@@ -257,7 +270,9 @@ class Watchword:
             await self._open()
             await self.world.store.check()
             await feed.load()
-            loops += [asyncio.create_task(feed.follow()), asyncio.create_task(sweep_hourly(self.world))]
+            self._watchers.open()
+            endless = (feed.follow(), self._watchers.follow(), sweep_hourly(self.world))
+            loops += [asyncio.create_task(loop) for loop in endless]
             if sender is not None:
                 sender.start()
             yield
