@@ -157,11 +157,12 @@ class Watchword:
             from watchword import __version__
             from watchword.features.email_code import routes as email_code
             from watchword.features.password import routes as password
+            from watchword.features.revocations import routes as revocations
             from watchword.features.service import routes as service
             from watchword.features.sessions import routes as sessions
             from watchword.routing.app import build
 
-            features = [sessions, password, email_code, service]
+            features = [sessions, password, email_code, service, revocations]
             if self.settings.pages:
                 from watchword.pages import routes as pages
 

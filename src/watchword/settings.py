@@ -47,9 +47,11 @@ from watchword.texts import (
     origin,
     path,
     redis_url,
+    sha256,
     smtp_url,
     strong,
     switch,
+    token_digest,
 )
 
 ENV_PREFIX = "WATCHWORD_"
@@ -110,6 +112,7 @@ class Settings:
     prefix: str = _setting(path, default="/auth")
     synchronous: Synchronous = _setting(choice(Synchronous), default=Synchronous.FULL)
     hash_threads: int = _setting(count, default=0)
+    feed_token: str = _secret(token_digest, default="")
     pages: bool = _setting(switch, default=True)
 
     @classmethod
@@ -175,6 +178,8 @@ class Settings:
             raise SettingsError(
                 f"rsa_key is only for algorithm RS256, not {self.algorithm.value}: remove one of them"
             )
+        if self.feed_token and self.feed_token in map(sha256, self.secret):
+            raise SettingsError("feed_token: this is the root secret, which no other service may know")
         if not 0 <= self.hash_threads <= 256:
             raise SettingsError("hash_threads: 0 (as many as there are cores) to 256")
 

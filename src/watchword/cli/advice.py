@@ -17,7 +17,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from watchword.settings import LOOPBACK, CookiePrefix, Csrf, Mode, SameSite, Settings, Synchronous
+from watchword.settings import LOOPBACK, Algorithm, CookiePrefix, Csrf, Mode, SameSite, Settings, Synchronous
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -59,6 +59,7 @@ class Check(StrEnum):
     SESSION_MAX = "session-max"
     ACCESS_CLAIMS = "access-claims"
     LIMITS = "limits"
+    FEED_TOKEN = "feed-token"  # noqa: S105 - the name of a check
     MAIL = "mail"
     CLOCK = "clock"
     FILE = "file"
@@ -94,6 +95,12 @@ def advise(settings: Settings, *, workers: int = 1) -> Iterator[Finding]:
             Check.LIMITS,
             f"limits has turned {', '.join(off)} off: whoever guesses passwords or codes may do so as fast as you "
             "answer; name a rate that your users do not reach, such as login=60/m",
+        )
+    if settings.feed_token and settings.algorithm is Algorithm.HS256:
+        yield Finding(
+            Check.FEED_TOKEN,
+            "feed_token lets other services ask what was revoked, but under HS256 no other service can verify a token: "
+            "take algorithm ES256, or leave feed_token out",
         )
     yield from mail(settings)
     if settings.database_url.lower().startswith("sqlite"):
