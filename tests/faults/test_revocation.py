@@ -9,6 +9,7 @@ import random
 import secrets
 import sqlite3
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
@@ -23,6 +24,7 @@ from tests.proxies import proxying
 from tests.servers import Answer, Browser, Server, prepared, serving
 from watchword.core.access_token import AccessTokens
 from watchword.core.keys import KeyRing
+from watchword.core.revocation import MOST, Revocations, Revoked
 from watchword.core.uuid7 import uuid7
 from watchword.settings import Algorithm
 
@@ -41,6 +43,25 @@ REVOKE = (
 )
 
 Measured = Callable[[str], None]
+
+
+@pytest.mark.parametrize("count", [60_000, MOST])
+def test_what_is_kept_in_memory_is_bounded_and_measured(count: int, measured: Measured) -> None:
+    """F15, by the allocator: a process with so many live revocations."""
+    now = time.time_ns() // 1000
+    rows = [Revoked(uuid7(now, secrets.token_bytes(10)), now + number) for number in range(count)]
+    tracemalloc.start()
+    known = Revocations(keep=965_000_000)
+    known.add(Revoked("".join(row.sid), int(str(row.at))) for row in rows)
+    took = tracemalloc.get_traced_memory()[0] / 1_000_000
+    tracemalloc.stop()
+    known.read(now)
+    assert not known.stale(now)
+    known.add([Revoked(f"more {number}", now) for number in range(MOST)])
+    assert known.stale(now), "beyond it every request is a question to the database"
+    assert len(known) == count
+    measured(f"{count} revocations take {took:.0f} MB")
+    assert took < 100
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis"])

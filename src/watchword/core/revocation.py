@@ -20,7 +20,7 @@ reads the row, and less than the leeway of a verifier."""
 PRUNE_EVERY = 60_000_000
 """µs between two looks for entries that may go: each look costs the length of the maps."""
 MOST = 250_000
-"""Entries that are kept at most, which is about 60 MB; with access tokens of 15 minutes, 260 ends a second. What does
+"""Entries that are kept at most, which is about 40 MB; with access tokens of 15 minutes, 260 ends a second. What does
 not fit is asked of the database, for each request, until no access token can be of it."""
 
 

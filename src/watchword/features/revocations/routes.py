@@ -108,8 +108,7 @@ def router(site: Site) -> APIRouter:
         f"{site.settings.prefix}/revocations",
         summary="What was revoked, for services that verify access tokens by themselves",
         response_model=RevocationFeed,
-        responses=answers(BadRequest, InvalidToken, Overloaded, Unavailable),
-        include_in_schema=bool(expected),
+        responses=answers(BadRequest, InvalidToken, NotFound, Overloaded, Unavailable),
         openapi_extra={"parameters": _PARAMETERS},
     )
     async def revocations(request: Request) -> Response:
