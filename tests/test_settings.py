@@ -541,6 +541,7 @@ def test_the_environment_is_read_when_nothing_else_is_given(monkeypatch: pytest.
         ("secret", f"{SECRET}\n{OTHER}\n", (SECRET, OTHER)),
         ("database_url", "postgresql://u:p@db/ww\n", "postgresql://u:p@db/ww"),
         ("smtp_url", "smtp://u:p@mail\n", "smtp://u:p@mail"),
+        ("feed_token", f"{OTHER}\n", FEED),
         ("rsa_key", PEM + "\n", PEM),
     ],
 )

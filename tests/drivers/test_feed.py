@@ -15,6 +15,7 @@ from tests.needs import postgres_url, redis_url
 from tests.postgres import fresh_database
 from tests.proxies import proxying
 from watchword.auth import Watchword
+from watchword.core.revocation import Revocations
 from watchword.core.session import Client, Principal
 from watchword.drivers.feed import Feed
 from watchword.drivers.hasher import Argon2Hasher
@@ -199,6 +200,21 @@ async def test_every_verb_that_revokes_notifies_and_none_else(postgres: str) -> 
         await auth.users.disable(email)
         await becomes(lambda: len(rings) == 4)
         assert not await rang()
+    await auth.aclose()
+
+
+async def test_no_more_is_read_than_could_be_kept(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F15: and one by which it is noticed that there is more."""
+    monkeypatch.setattr("watchword.storage.sql.feed.MOST", 2)
+    auth = neighbour(postgres, secrets.token_urlsafe(48))
+    for _ in range(5):
+        await auth.sessions.revoke((await session_of(auth, EMAIL)).sid)
+    page = await auth.world.store.read_revocations(since=0)
+    assert len(page.ended) == 3
+    few = Revocations(keep=965_000_000, most=2)
+    few.add(page.ended, page.tokens_from)
+    few.read(page.now)
+    assert few.stale(page.now)
     await auth.aclose()
 
 

@@ -19,10 +19,10 @@ from watchword.ports import World
 POLL_SECONDS = 1.0
 DATA_VERSION_SECONDS = 0.1
 GAP_SECONDS = 0.01
-"""Between the ends of looks and the next, however many hints there are: not so long that a hint which comes just after
-one would wait noticeably."""
+"""Between a look that a hint led to and the next, however many hints there are: not so long that one which comes just
+then would wait noticeably."""
 SHARE = 4
-"""A look is followed by a pause of so many times its length, so that looks which take long take no more than a fifth of
+"""That pause is so many times the look's length at least, so that looks which take long take no more than a fifth of
 the time of the database and of this process."""
 
 log = logging.getLogger("watchword.feed")
@@ -78,8 +78,10 @@ class Feed:
         listening = [asyncio.create_task(self._listen(hints)) for hints in self._hints]
         try:
             while True:
-                await self._pause()
-                await self._look()
+                rung = await self._pause()
+                took = await self._look()
+                if rung:  # who looks because it is time has no reason to make the next hint wait
+                    await asyncio.sleep(min(POLL_SECONDS, max(GAP_SECONDS, SHARE * took)))
         finally:
             for task in listening:
                 task.cancel()
@@ -93,26 +95,27 @@ class Feed:
                 log.exception("listening for hints failed; trying again")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _pause(self) -> None:
-        """Until a hint comes, or came since the last look began."""
+    async def _pause(self) -> bool:
+        """Until a hint comes, or came since the last look began; whether it did."""
         try:
             async with asyncio.timeout(self._seconds):
-                await self._rung.wait()
+                return await self._rung.wait()
         except TimeoutError:
-            pass
+            return False
 
-    async def _look(self) -> None:
+    async def _look(self) -> float:
+        """How many seconds it took."""
         clock = asyncio.get_running_loop()
         began = clock.time()
         self._rung.clear()  # what is written from here on may be missed by this look: its hint leads to another
         self.looks += 1
         try:
             self._last = await poll(self._world, self._last)
+            return clock.time() - began
         except Unavailable as error:
             log.warning("revocations could not be read: %s", error)
-            await asyncio.sleep(POLL_SECONDS)
         except Exception:  # a feed that has stopped would make every request ask the database
             log.exception("following revocations failed; trying again")
-            await asyncio.sleep(POLL_SECONDS)
-        else:
-            await asyncio.sleep(min(POLL_SECONDS, max(GAP_SECONDS, SHARE * (clock.time() - began))))
+        await asyncio.sleep(POLL_SECONDS)
+        self._rung.set()  # this was the pause
+        return 0.0
