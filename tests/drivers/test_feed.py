@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import psycopg
 import pytest
 import redis
 
+from tests.drivers.neighbours import neighbour, session_of
 from tests.needs import postgres_url, redis_url
 from tests.postgres import fresh_database
 from tests.proxies import proxying
 from watchword.auth import Watchword
 from watchword.core.revocation import Revocations
-from watchword.core.session import Client, Principal
 from watchword.drivers.feed import Feed
-from watchword.drivers.hasher import Argon2Hasher
-from watchword.errors import AlreadyExists, Unavailable
-from watchword.flows.sign_in import start_session
-from watchword.settings import Mode, Settings
+from watchword.errors import Unavailable
 from watchword.storage.redis_hints import PREFIX, RedisHints
 from watchword.storage.sql import postgres_hints
 from watchword.storage.sql.migrate import migrate
@@ -36,29 +33,6 @@ def postgres() -> Iterator[str]:
     with fresh_database(postgres_url()) as url:
         migrate(url)
         yield url
-
-
-def neighbour(url: str, secret: str, **texts: str) -> Watchword:
-    """One of several processes over a database."""
-    settings = Settings.parse({"secret": secret, "database_url": url, "limits": "off"} | texts)
-    return Watchword(settings, hasher=Argon2Hasher(threads=1, memory=8, passes=1))
-
-
-async def session_of(auth: Watchword, email: str) -> Principal:
-    with suppress(AlreadyExists):
-        await auth.users.create(email)
-    user = await auth.users.get(email)
-    grant = await start_session(
-        auth.world,
-        user,
-        read_at=auth.world.clock.now(),
-        amr=("pwd",),
-        client=Client(),
-        mode=Mode.COOKIES,
-        replaces=None,
-    )
-    assert grant is not None
-    return auth.world.access_tokens.verify(grant.access_token.encode(), auth.world.clock.now())
 
 
 async def becomes(true: Callable[[], bool], *, seconds: float = 5.0) -> float:
