@@ -177,9 +177,11 @@ class Server:
 
 
 @contextmanager
-def serving(env: Mapping[str, str], *, origin: str = "", workers: int = 1) -> Iterator[Server]:
-    """A server on a free port, stopped at the end."""
-    server = Server(env, origin, workers)
+def serving(
+    env: Mapping[str, str], *, origin: str = "", workers: int = 1, port: int | None = None
+) -> Iterator[Server]:
+    """A server on a free port, unless one is named, stopped at the end."""
+    server = Server(env, origin, workers, port or free_port())
     try:
         server.start()
         yield server

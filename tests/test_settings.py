@@ -5,6 +5,7 @@ How a single text is read is in test_texts.py.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -38,6 +39,7 @@ from watchword.settings import (
 )
 
 SECRET = "kX3vQz8LmN1pR6tYw0aBcDeFgHiJkCANARY"
+FEED = f"sha256:{hashlib.sha256(b'Zq9uYtReWqAsDfGhJkLmNbVcXz012CANARY').hexdigest()}"
 OTHER = "Zq9uYtReWqAsDfGhJkLmNbVcXz012CANARY"
 PEM = "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----"
 WEEK, HOUR, MINUTE, SEC = timedelta(weeks=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
@@ -189,6 +191,9 @@ PARSED: list[tuple[str, str, object]] = [
     ("access_claims", "email_verified", ("email_verified",)),
     ("smtp_url", " smtps://u:p%40@mail.example.com\n", "smtps://u:p%40@mail.example.com"),
     ("smtp_url", "", ""),
+    ("feed_token", f" {OTHER}\n", FEED),
+    ("feed_token", FEED, FEED),
+    ("feed_token", "", ""),
     ("mail_from", " Example <Login@Example.com> ", "Example <Login@example.com>"),
     ("mail_from", "", ""),
     ("redis_url", " rediss://:p%40@redis.example.com:6380/1\n", "rediss://:p%40@redis.example.com:6380/1"),
@@ -222,6 +227,10 @@ def test_every_setting_has_a_row_above() -> None:
 
 
 REFUSED: list[tuple[str, str, str]] = [
+    ("feed_token", "CANARY", "feed_token: 32 characters are needed, 12 of them different"),
+    ("feed_token", "x" * 64, "feed_token: 32 characters are needed, 12 of them different"),
+    ("feed_token", f"{OTHER} {OTHER}", "feed_token: expected visible ASCII characters"),
+    ("feed_token", f"sha256:{'0' * 63}", "feed_token: expected 64 hexadecimal digits"),
     ("secret", "too short", "secret number 1 has 3 characters, 32 are needed: `watchword secret` makes one"),
     ("secret", "x" * 31, "secret has 31 characters, 32 are needed"),
     ("secret", "changeme", "secret has 8 characters"),
@@ -550,6 +559,7 @@ def test_the_environment_is_read_when_nothing_else_is_given(monkeypatch: pytest.
         ("secret", f"{SECRET}\n{OTHER}\n", (SECRET, OTHER)),
         ("database_url", "postgresql://u:p@db/ww\n", "postgresql://u:p@db/ww"),
         ("smtp_url", "smtp://u:p@mail\n", "smtp://u:p@mail"),
+        ("feed_token", f"{OTHER}\n", FEED),
         ("rsa_key", PEM + "\n", PEM),
     ],
 )
@@ -621,6 +631,7 @@ def test_secrets_never_show_in_a_repr() -> None:
         {"secret": f"{SECRET},CANARY"},
         {"secret": f"{SECRET}\udcff"},
         {"secret": SECRET, "rsa_key": PEM},
+        {"secret": SECRET, "feed_token": SECRET},
         {"secret": SECRET, "database_url": "postgresql://u:CANARY@db", "mode": "no such mode"},
         {"database_url": "CANARY", "prefix": "x"},
         {"rsa_key": "CANARY", "algorithm": "HS256"},
@@ -690,6 +701,7 @@ READABLE: dict[str, tuple[str, ...]] = {
     "access_claims": ("", "email", "roles"),
     "prefix": ("/auth", "none", "/auth/refresh"),
     "pages": ("on", "off"),
+    "feed_token": ("", SECRET, "sha256:" + "0" * 64),
 }
 
 

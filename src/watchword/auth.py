@@ -27,6 +27,7 @@ from watchword.drivers.feed import Feed
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.drivers.sender import Bell, Sender
 from watchword.drivers.sweeper import sweep_hourly
+from watchword.drivers.watch import Watchers
 from watchword.errors import SettingsError, Unavailable
 from watchword.flows.activity import done_by
 from watchword.flows.live import demand, load_live
@@ -43,6 +44,7 @@ from watchword.parts import (
     micros,
     open_store,
     recorder_of,
+    redis_hints_of,
     with_fields,
 )
 from watchword.ports import Claims, Clock, EventSink, Hasher, Limiter, Mailer, Store, World
@@ -107,6 +109,7 @@ class Watchword:
         self._bell = Bell()
         limiter = limiter or limiter_of(settings, store)
         self._recorder = recorder_of(settings, store, clock, on_event)
+        self._redis_hints = redis_hints_of(settings, ring)
         self.world = World(
             store=store,
             hasher=hasher or Argon2Hasher(threads=settings.hash_threads),
@@ -140,12 +143,14 @@ class Watchword:
             mail_arrives=self.mailer is not None or mail_shown,
             mail_queued=self._bell.ring,
             claims=with_fields(settings.access_claims, claims),
+            revoked=(lambda: None) if self._redis_hints is None else self._redis_hints.tell,
         )
         csrf_tokens = CsrfTokens(ring, seconds=settings.refresh_ttl // timedelta(seconds=1))
         self.site = Site.build(settings, self.world, csrf_tokens)
         self.users = Users(done_by(self.world, by), settings)
         self.sessions = Sessions(done_by(self.world, by))
         self.events = Events(self.world)
+        self._watchers = Watchers(self.world)
         self._features = tuple(features)
         self._app: ASGIApp | None = None
         self._paths: tuple[str, ...] = ()
@@ -167,6 +172,7 @@ class Watchword:
             from watchword.features.events import routes as events
             from watchword.features.password import routes as password
             from watchword.features.registration import routes as registration
+            from watchword.features.revocations import routes as revocations
             from watchword.features.service import routes as service
             from watchword.features.sessions import routes as sessions
             from watchword.routing.app import build
@@ -180,6 +186,7 @@ class Watchword:
                 account,
                 events,
                 service,
+                revocations,
             ]
             if self.settings.pages:
                 from watchword.pages import routes as pages
@@ -246,6 +253,17 @@ class Watchword:
         principal: Principal | None = request.scope.get(SCOPE_KEY)
         return principal
 
+    async def watch(self, principal: Principal) -> str:
+        """Wait until a guard would no longer let this principal through, for a WebSocket or a stream that is open: what
+        is returned is the code of the refusal.
+
+        `session_ended`: by whomever, on whatever server, or because its time is over. `token_expired`: the user's roles
+        changed, and the client has to come back with a newer token. `unavailable`: nobody can tell any more, as neither
+        revocations nor the session could be read for about 15 s, or this process stops. Costs no task, and no I/O
+        before the access token's `expires_at`. May be cancelled. Raises Unavailable outside of `lifespan`.
+        """
+        return await self._watchers.wait(principal)
+
     async def demand(
         self,
         principal: Principal,
@@ -273,7 +291,7 @@ class Watchword:
             log.warning("rotation_window is 0: two tabs that refresh at once are signed out")
         elif self.settings.rotation_window < timedelta(seconds=5):
             log.warning("rotation_window is under 5s: slow networks may sign people out")
-        feed = Feed(self.world, hints_of(self.world.store))
+        feed = Feed(self.world, hints_of(self.world.store, self._redis_hints))
         sender = None if self.mailer is None else Sender(self.world, self.mailer, self._bell)
         loops: list[asyncio.Task[None]] = []
         try:
@@ -281,8 +299,9 @@ class Watchword:
             await self.world.store.check()
             await feed.load()
             self._recorder.start()
-            steps = feed.follow(), self._recorder.run(), sweep_hourly(self.world)
-            loops += [asyncio.create_task(step) for step in steps]
+            self._watchers.open()
+            endless = feed.follow(), self._watchers.follow(), self._recorder.run(), sweep_hourly(self.world)
+            loops += [asyncio.create_task(loop) for loop in endless]
             if sender is not None:
                 sender.start()
             yield
@@ -305,6 +324,8 @@ class Watchword:
         await self._recorder.drain()
         store, limiter = self.world.store, self.world.limiter
         parts: list[object] = [store, self.world.hasher]
+        if self._redis_hints is not None:
+            parts.append(self._redis_hints)
         if limiter not in parts:
             parts.append(limiter)
         for part in parts:

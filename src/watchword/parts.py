@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from watchword.core.keys import KeyRing, Purpose
 from watchword.core.user import User
-from watchword.drivers.feed import DataVersionHints, Hints, NoHints
+from watchword.drivers.feed import DataVersionHints, Hints
 from watchword.drivers.journal import Journal
 from watchword.drivers.letters import TemplateLetters
 from watchword.drivers.recorder import Recorder
 from watchword.ports import Claims, Clock, EventSink, Letters, Limiter, Mailer, Store
 from watchword.settings import Settings
 from watchword.storage.memory_limiter import MemoryLimiter
+
+if TYPE_CHECKING:
+    from watchword.storage.redis_hints import RedisHints
 
 
 def with_fields(names: Sequence[str], claims: Claims | None) -> Claims | None:
@@ -57,10 +61,25 @@ def limiter_of(settings: Settings, store: Store) -> Limiter:
     return shared
 
 
-def hints_of(store: Store) -> Hints:
-    """What tells the feed early that something was revoked, if the store has such a thing."""
-    data_version = getattr(store, "data_version", None)
-    return NoHints() if data_version is None else DataVersionHints(data_version)
+def redis_hints_of(settings: Settings, ring: KeyRing) -> RedisHints | None:
+    """For processes of the same secrets: other installations over the same Redis neither wake us nor we them."""
+    if not settings.redis_url:
+        return None
+    from watchword.storage.redis_hints import RedisHints
+
+    return RedisHints(settings.redis_url, [root.kid(Purpose.HINT) for root in ring])
+
+
+def hints_of(store: Store, redis: RedisHints | None) -> list[Hints]:
+    """What tells the feed early that something was revoked: all there is."""
+    hints: list[Hints] = [] if redis is None else [redis]
+    if (data_version := getattr(store, "data_version", None)) is not None:
+        hints.append(DataVersionHints(data_version))
+    if (conninfo := getattr(store, "conninfo", None)) is not None:
+        from watchword.storage.sql.postgres_hints import PostgresHints
+
+        hints.append(PostgresHints(conninfo))
+    return hints
 
 
 def letters_of(settings: Settings, own: Path | None) -> Letters:

@@ -145,3 +145,6 @@ class World:
     mail_queued: Callable[[], None]
     """To be called behind every verb that queued a message: a hint, so that nobody waits for the next look."""
     claims: Claims | None = None
+    revoked: Callable[[], None] = lambda: None
+    """To be called behind every verb that revoked something: a hint to other processes, who would find it by
+    themselves within a second."""

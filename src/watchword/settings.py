@@ -49,9 +49,11 @@ from watchword.texts import (
     origin,
     path,
     redis_url,
+    sha256,
     smtp_url,
     strong,
     switch,
+    token_digest,
 )
 
 ENV_PREFIX = "WATCHWORD_"
@@ -115,6 +117,7 @@ class Settings:
     synchronous: Synchronous = _setting(choice(Synchronous), default=Synchronous.FULL)
     hash_threads: int = _setting(count, default=0)
     events_file: str = _setting(file_path, default="")
+    feed_token: str = _secret(token_digest, default="")
     pages: bool = _setting(switch, default=True)
 
     @classmethod
@@ -182,6 +185,8 @@ class Settings:
             )
         if not 1 <= self.max_sessions <= 10_000:
             raise SettingsError("max_sessions: 1 to 10000; a user who signs in on one more loses the oldest")
+        if self.feed_token and self.feed_token in map(sha256, self.secret):
+            raise SettingsError("feed_token: this is the root secret, which no other service may know")
         if not 0 <= self.hash_threads <= 256:
             raise SettingsError("hash_threads: 0 (as many as there are cores) to 256")
 

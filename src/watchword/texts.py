@@ -7,6 +7,7 @@ asked: nothing here knows one.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 MIN_SECRET_CHARACTERS = 32
 MIN_SECRET_DISTINCT = 12
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9._-]+", re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -190,6 +192,29 @@ def strong(secrets: tuple[str, ...]) -> None:
             raise ValueError(f"{which} has too few different characters: `watchword secret` makes one")
     if len(set(secrets)) != len(secrets):
         raise ValueError("secret: the same one is listed twice")
+
+
+def token_digest(text: str) -> str:
+    """`sha256:` and the digest of a token that somebody will present, which is all that has to be kept of it; as it is
+    if it is one already, and empty for none. Raises ValueError, which repeats nothing of it."""
+    text = text.strip()
+    if not text or _DIGEST.fullmatch(text):
+        return text
+    if text.lower().startswith("sha256:"):
+        raise ValueError("expected 64 hexadecimal digits in lower case after sha256:")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("expected visible ASCII characters: `watchword secret` makes one")
+    if len(text) < MIN_SECRET_CHARACTERS or len(set(text)) < MIN_SECRET_DISTINCT:
+        raise ValueError(
+            f"{MIN_SECRET_CHARACTERS} characters are needed, {MIN_SECRET_DISTINCT} of them different: "
+            "`watchword secret` makes one"
+        )
+    return sha256(text)
+
+
+def sha256(text: str) -> str:
+    """As `token_digest` writes it."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def mailbox(text: str) -> str:

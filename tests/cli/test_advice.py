@@ -46,6 +46,7 @@ def checks(texts: dict[str, str], *, workers: int = 1) -> list[Check]:
         {"mode": "session", "access_ttl": "1h", "rotation_window": "0"},
         {"access_claims": "email_verified"},
         {"limits": "login=60/m refresh=off"},
+        {"feed_token": "Zr6Q2vNn0gJt7yKc4mXbW9pLhD3sAe1u", "algorithm": "ES256"},
         {"synchronous": "normal", "database_url": "postgresql:///watchword"},
     ],
     ids=str,
@@ -59,6 +60,8 @@ def test_what_is_wise_is_left_alone(texts: dict[str, str]) -> None:
     [
         # Guessing (ASVS 6.3.1)
         ({"limits": "off"}, Check.LIMITS),
+        # Other services
+        ({"feed_token": "Zr6Q2vNn0gJt7yKc4mXbW9pLhD3sAe1u"}, Check.FEED_TOKEN),
         ({"limits": "login_account=off"}, Check.LIMITS),
         # Secrets (ASVS 13.3.1)
         ({"secret": "abcdefghijklmnop" * 2}, Check.SECRET),

@@ -134,3 +134,54 @@ def test_a_clock_that_jumps_back_forgets_nothing(revocations: Revocations) -> No
         revocations.read(now)
         assert revocations.ended("a")
         assert revocations.tokens_from("user")
+
+
+# --- more than fits
+
+
+def test_what_does_not_fit_makes_every_request_a_question_until_no_token_can_be_of_it() -> None:
+    """I6, F15: nothing is dropped silently, and memory is bounded."""
+    small = Revocations(keep=KEEP, most=3)
+    small.read(NOW)
+    assert small.add([Revoked(sid, NOW) for sid in "abc"]) == {"a", "b", "c"}
+    assert not small.stale(NOW)
+    assert small.add([Revoked("d", NOW)]) == {"d"}, "new all the same: what is kept of it elsewhere has to go"
+    assert (len(small), small.ended("d"), small.stale(NOW)) == (3, False, True)
+    assert not small.overdue(NOW), "the database is read, so this process may get traffic"
+    for passed, stale in ((SECOND, True), (KEEP, True), (KEEP + 2 * PRUNE_EVERY, False)):
+        small.read(NOW + passed)
+        assert small.stale(NOW + passed) is stale
+    assert len(small) == 0
+
+
+@pytest.mark.parametrize("kind", ["ended", "tokens_from"])
+def test_users_count_among_what_has_to_fit(kind: str) -> None:
+    small = Revocations(keep=KEEP, most=2)
+    small.add([Revoked("a", NOW)], [TokensFrom("ada", NOW // SECOND)])
+    small.read(NOW)
+    if kind == "ended":
+        small.add([Revoked("b", NOW)])
+    else:
+        small.add(tokens_from=[TokensFrom("eve", NOW // SECOND)])
+    assert small.stale(NOW)
+    assert len(small) == 2
+
+
+# --- who listens
+
+
+def test_whoever_listens_is_told_what_is_new_and_nothing_twice(revocations: Revocations) -> None:
+    heard: list[tuple[frozenset[str], frozenset[str]]] = []
+    stop = revocations.listen(lambda sids, users: heard.append((sids, users)))
+    revocations.add([Revoked("a", NOW)], [TokensFrom("ada", 5)])
+    revocations.add([Revoked("a", NOW)], [TokensFrom("ada", 4)])
+    revocations.add([Revoked("b", NOW)])
+    stop()
+    revocations.add([Revoked("c", NOW)])
+    assert heard == [(frozenset("a"), frozenset({"ada"})), (frozenset("b"), frozenset())]
+
+
+def test_a_window_holds_what_is_young_enough(revocations: Revocations) -> None:
+    revocations.add([Revoked("a", NOW), Revoked("b", NOW - 1)], [TokensFrom("ada", NOW // SECOND)])
+    revocations.add(tokens_from=[TokensFrom("eve", NOW // SECOND - 1)])
+    assert revocations.window(NOW) == ([Revoked("a", NOW)], [TokensFrom("ada", NOW // SECOND)])

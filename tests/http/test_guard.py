@@ -12,9 +12,11 @@ import pytest
 from tests.http.asgi import call, handshake
 from tests.http.devices import ADA, EVE, MODES, House, build, house, instead
 from tests.http.doors import Behind, bearer, behind, break_store, carried, count_loads
+from watchword.core.revocation import STALE_AFTER
 from watchword.core.session import End, Principal
 from watchword.errors import Problem, Unavailable
 from watchword.flows.follow import poll
+from watchword.http import guard
 from watchword.http.guard import SCOPE_KEY
 
 HTTP = "http://testserver"
@@ -211,6 +213,28 @@ async def test_a_store_that_hangs_keeps_the_request_waiting_not_passing(mode: st
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(door.ask("GET", "/shut", carried(device)), 0.05)
     assert door.ran == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_store_that_hangs_is_given_up_in_time(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F3, I6: a black hole says nothing; 3 s of silence and 1.5 s of waiting are less than five."""
+    assert STALE_AFTER / 1_000_000 + guard.ASK_SECONDS < 5
+    monkeypatch.setattr(guard, "ASK_SECONDS", 0.05)
+    door = await behind(mode)
+    device = await door.home.signed_in()
+    late = asyncio.Event()
+
+    async def hang(_: str) -> Any:
+        await late.wait()
+        raise Unavailable
+
+    instead(door.home.auth.world.store, "load_session", hang)
+    door.home.clock.travel("4s")
+    async with asyncio.timeout(5):
+        answer = await door.ask("GET", "/shut", carried(device))
+    assert (answer.status, answer.code, answer.get("retry-after")) == (503, "unavailable", "1")
+    assert door.ran == []
+    late.set()  # what nobody waits for any more ends without a word
 
 
 @pytest.mark.parametrize(

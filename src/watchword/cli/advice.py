@@ -17,7 +17,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from watchword.settings import LOOPBACK, CookiePrefix, Csrf, Mode, SameSite, Settings, Synchronous
+from watchword.settings import LOOPBACK, Algorithm, CookiePrefix, Csrf, Mode, SameSite, Settings, Synchronous
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -60,6 +60,7 @@ class Check(StrEnum):
     ACCESS_CLAIMS = "access-claims"
     LIMITS = "limits"
     REDIS = "redis"
+    FEED_TOKEN = "feed-token"  # noqa: S105 - the name of a check
     MAIL = "mail"
     EVENTS = "events"
     CLOCK = "clock"
@@ -96,6 +97,12 @@ def advise(settings: Settings, *, workers: int = 1) -> Iterator[Finding]:
             Check.LIMITS,
             f"limits has turned {', '.join(off)} off: whoever guesses passwords or codes may do so as fast as you "
             "answer; name a rate that your users do not reach, such as login=60/m",
+        )
+    if settings.feed_token and settings.algorithm is Algorithm.HS256:
+        yield Finding(
+            Check.FEED_TOKEN,
+            "feed_token lets other services ask what was revoked, but under HS256 no other service can verify a token: "
+            "take algorithm ES256, or leave feed_token out",
         )
     yield from mail(settings)
     if not settings.events_file:

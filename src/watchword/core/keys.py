@@ -33,6 +33,8 @@ class Purpose(StrEnum):
     CHALLENGE = "challenge"
     LIMIT = "limit"
     DEVICE = "device"
+    HINT = "hint"
+    """Names nothing but the channel of an installation's hints."""
 
 
 class RootSecret:

@@ -110,8 +110,11 @@ def tell(
 
 
 def forget(world: World, ended: Iterable[Revoked]) -> None:
-    """Let this process's guards refuse the access tokens of ended sessions from now on."""
-    world.verifier.forget(world.revocations.add(ended))
+    """Let this process's guards refuse the access tokens of ended sessions from now on, and others hear of it."""
+    rows = list(ended)
+    if rows:
+        world.verifier.forget(world.revocations.add(rows))
+        world.revoked()
 
 
 async def _abandon(world: World, brought: Brought) -> None:

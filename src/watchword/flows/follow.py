@@ -24,5 +24,5 @@ async def poll(world: World, last: int | None) -> int:
     if page.now < last:
         return await poll(world, None)
     world.verifier.forget(known.add(page.ended, page.tokens_from))
-    known.read(asked_at)  # not later: an answer that took long is as old as its question
+    known.read(asked_at, page.now)  # not later: an answer that took long is as old as its question
     return page.now

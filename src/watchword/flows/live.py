@@ -13,7 +13,11 @@ FRESH_SECONDS = 300
 
 async def load_live(world: World, principal: Principal) -> LoadedSession:
     """The principal's session and user, read now. Raises SessionEnded, TokenExpired (new roles), Unavailable."""
-    loaded = await world.store.load_session(principal.sid)
+    return judge(await world.store.load_session(principal.sid), principal)
+
+
+def judge(loaded: LoadedSession | None, principal: Principal) -> LoadedSession:
+    """What was read, if the principal still is what a guard took it for. Raises SessionEnded, TokenExpired."""
     if loaded is None or loaded.user.id != principal.id or not loaded.session.live(loaded.user, loaded.now):
         raise SessionEnded
     if principal.issued_at < loaded.user.tokens_from:

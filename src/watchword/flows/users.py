@@ -90,6 +90,7 @@ async def set_roles(world: World, user: User, roles: Sequence[str]) -> None:
     if row is None:
         raise NotFound("There is no such user.")
     world.revocations.add(tokens_from=[row])
+    world.revoked()
     world.emit(Event(events.ROLES_CHANGED, now, user.id, detail=",".join(names)))
 
 

@@ -9,17 +9,25 @@ Sources: ASVS 5.0 8.1.1, 8.3.1, 16.5.3; DESIGN §7.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from watchword.core.revocation import Revocations
 from watchword.core.session import Principal
-from watchword.errors import NotAuthenticated, Problem
+from watchword.errors import NotAuthenticated, Problem, Unavailable
 from watchword.http.authenticate import Authenticator
 from watchword.http.denials import SCOPE_KEY as SCOPE_KEY
 from watchword.http.denials import Denials
 from watchword.http.kept import Kept, with_lines
 from watchword.http.problem import ASGIApp, Receive, Scope, Send, respond
 from watchword.ports import Clock
+
+T = TypeVar("T")
+
+ASK_SECONDS = 1.5
+"""How long the database has for its answer about one request when revocations are not read any more. With the 3 s after
+which that is noticed (`core.revocation.STALE_AFTER`) nothing passes 5 s after a session has ended, whatever fails."""
 
 OWNER_KEY = "watchword.auth"
 """Where the `Watchword` that guards a request is found."""
@@ -40,7 +48,7 @@ class Guard:
         authenticator: Authenticator,
         revocations: Revocations,
         clock: Clock,
-        ask: Callable[[Principal], Awaitable[object]],
+        ask: Callable[[Principal], Coroutine[Any, Any, object]],
         is_public: Callable[[Scope], bool],
         ours: ASGIApp,
         is_ours: Callable[[Scope], bool],
@@ -87,7 +95,8 @@ class Guard:
         """The same where a session may have to be looked up, and its cookie renewed."""
         now, send = self._clock.now(), with_lines(scope, send)
         try:
-            principal = await kept.principal(scope, now)
+            asking = kept.principal(scope, now)
+            principal = await (in_time(asking) if self._revocations.stale(now) else asking)
         except Problem as problem:
             await self._anonymous(problem, scope, receive, send)
             return
@@ -110,9 +119,31 @@ class Guard:
 
     async def _doubtful(self, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._ask(principal)
+            await in_time(self._ask(principal))
         except Problem as problem:
             await self._anonymous(problem, scope, receive, send)
             return
         scope[SCOPE_KEY] = principal
         await self._app(scope, receive, send)
+
+
+async def in_time(asking: Coroutine[Any, Any, T]) -> T:
+    """What is asked, or Unavailable if the answer takes too long.
+
+    Nobody waits for it then; it is not cancelled, as taking a question back takes a database that listens.
+    """
+    task = asyncio.create_task(asking)
+    try:
+        await asyncio.wait({task}, timeout=ASK_SECONDS)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not task.done():
+        task.add_done_callback(_given_up)
+        raise Unavailable(retry_after=1)
+    return task.result()
+
+
+def _given_up(task: asyncio.Task[T]) -> None:
+    if not task.cancelled():
+        task.exception()  # was told to nobody: an unread one would be logged

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from watchword.storage.sql import outbox
-from watchword.storage.sql.clauses import Now
+from watchword.storage.sql.clauses import Hint, Now
 from watchword.storage.sql.tables import ww_revocation, ww_session
 
 CROWD = "crowd"
@@ -65,4 +65,4 @@ def evict() -> tuple[ClauseElement, ClauseElement]:
         )
         .values(ended_at=_revocation.created_at, ended_as=literal_column("'evicted'"))
     )
-    return revoke.returning(_revocation.sid, _revocation.created_at), end.returning(_session.sid)
+    return revoke.returning(_revocation.sid, _revocation.created_at), end.returning(_session.sid, Hint())

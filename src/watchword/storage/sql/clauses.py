@@ -1,5 +1,5 @@
-"""What statements are made of beyond SQLAlchemy's own: the clock that decides, a limit, how sessions end, and how a
-clause becomes the text that a driver takes."""
+"""What statements are made of beyond SQLAlchemy's own: the clock that decides, a hint, a limit, how sessions end, and
+how a clause becomes the text that a driver takes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Dialect,
     Integer,
     Select,
+    Text,
     and_,
     bindparam,
     insert,
@@ -50,6 +51,28 @@ def _now_postgresql(element: Now, compiler: SQLCompiler, **options: Any) -> str:
     return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
+CHANNEL = "ww_revoked"
+"""Where PostgreSQL's hints come by. Channels are the database's own: another installation's is another one."""
+
+
+class Hint(FunctionElement[str]):
+    """A column, of no meaning, of a statement that changes what feeds of revocations read: on PostgreSQL whoever
+    listens is told when the transaction commits, once however many rows there are. SQLite needs none."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(Hint, "sqlite")
+def _hint_sqlite(element: Hint, compiler: SQLCompiler, **options: Any) -> str:
+    return "NULL"
+
+
+@compiles(Hint, "postgresql")
+def _hint_postgresql(element: Hint, compiler: SQLCompiler, **options: Any) -> str:
+    return f"pg_notify('{CHANNEL}', '')::text"
+
+
 def limited(query: Select[Any]) -> Select[Any]:
     """At most `:limit` rows."""
     # The offset is written out because SQLite's dialect would make a parameter of it.
@@ -77,7 +100,7 @@ def ending(*which: ColumnElement[bool]) -> tuple[ClauseElement, ClauseElement]:
         .where(*which, _session.ended_at.is_(None), _session.sid == _revocation.sid)
         .values(ended_at=_revocation.created_at, ended_as=bindparam("ended_as"))
     )
-    ended = end.returning(_session.sid, _session.user_id)
+    ended = end.returning(_session.sid, _session.user_id, Hint())
     return revoke.returning(_revocation.sid, _revocation.created_at), ended
 
 

@@ -7,6 +7,8 @@ A script of one statement is a transaction by itself and costs one round trip; a
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -46,6 +48,10 @@ _LIMITS = "SET LOCAL statement_timeout = '2s'; SET LOCAL idle_in_transaction_ses
 _WAITING_PER_CONNECTION = 100
 
 
+_PARTING = 0.5
+"""Seconds that the server has to stop what took too long, before the connection is taken to be none."""
+
+
 class PostgresStore(SqlStore):
     """Implements `ports.Store` on the PostgreSQL database at `url`, which `migrate` has prepared.
 
@@ -77,18 +83,24 @@ class PostgresStore(SqlStore):
         self._closed = True
         await self._pool.close()
 
+    @property
+    def conninfo(self) -> str:
+        """What libpq connects with, the password included: for a connection beside the pool."""
+        return self._conninfo
+
     async def _read(self, statement: str, parameters: Parameters) -> Sequence[Row]:
         """Tried again on another connection when one proves to be broken: after a restart of the server all that wait
         in the pool are."""
         with _translated():
-            pool = await self._connected()
+            pool, loop = await self._connected(), asyncio.get_running_loop()
+            deadline = loop.time() + self._patience
             for left in range(self._size, -1, -1):
                 connection = await pool.getconn()
                 try:
-                    async with asyncio.timeout(self._patience):
+                    with _at_last(connection, self._patience):
                         return await _rows(connection, statement, parameters)
                 except psycopg.OperationalError:
-                    if not connection.broken or not left:
+                    if not connection.broken or not left or loop.time() >= deadline:
                         raise
                 finally:
                     await pool.putconn(connection)
@@ -101,10 +113,12 @@ class PostgresStore(SqlStore):
             pool = await self._connected()
             connection = await pool.getconn()
             try:
-                async with asyncio.timeout(self._patience):
-                    if len(script) == 1:
-                        return [await _rows(connection, script[0], parameters)]
-                    return await _transaction(connection, script, parameters)
+                # Asked to stop first: something that waits for a lock must not happen later.
+                with _at_last(connection, self._patience + _PARTING):
+                    async with asyncio.timeout(self._patience):
+                        if len(script) == 1:
+                            return [await _rows(connection, script[0], parameters)]
+                        return await _transaction(connection, script, parameters)
             finally:
                 await pool.putconn(connection)
 
@@ -128,6 +142,26 @@ class PostgresStore(SqlStore):
         if self._pool.closed:
             await self._pool.open()
         return self._pool
+
+
+def hang_up(connection: Connection) -> None:
+    """End a connection at once, so that who waits for its answer is told that there is none. The driver's own way, to
+    ask the server politely, takes ten seconds if there is nobody at the other end."""
+    try:
+        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+            line.shutdown(socket.SHUT_RDWR)
+    except (OSError, psycopg.Error):
+        pass  # it is none already
+
+
+@contextmanager
+def _at_last(connection: Connection, seconds: float) -> Iterator[None]:
+    """Hang up on a connection that has not answered after so long."""
+    late = asyncio.get_running_loop().call_later(seconds, hang_up, connection)
+    try:
+        yield
+    finally:
+        late.cancel()
 
 
 async def _rows(connection: Connection, statement: str, parameters: Parameters) -> list[Row]:

@@ -28,7 +28,6 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     Select,
-    Text,
     bindparam,
     case,
     delete,
@@ -36,16 +35,24 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
-    null,
     select,
-    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.core.revocation import ROLES_MARGIN
-from watchword.storage.sql import arrivals, challenges, events, links, outbox, own, registrations, throttle
-from watchword.storage.sql.clauses import Now, compiled, ending, limited
+from watchword.storage.sql import (
+    arrivals,
+    challenges,
+    events,
+    feed,
+    links,
+    outbox,
+    own,
+    registrations,
+    throttle,
+)
+from watchword.storage.sql.clauses import Hint, Now, compiled, ending, limited
 from watchword.storage.sql.clauses import Script as Script
 from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
 from watchword.storage.sql.tables import text, ww_revocation, ww_schema_version, ww_session, ww_user
@@ -147,7 +154,7 @@ def compose(dialect: Dialect) -> Statements:
         list_users=one(limited(_select_user().where(_user.id > bindparam("after")).order_by(_user.id))),
         load_session=one(_load_session()),
         list_sessions=one(_list_sessions()),
-        read_revocations=one(_read_revocations()),
+        read_revocations=one(feed.read()),
         read_version=one(select(ww_schema_version.c.version_num)),
         list_mail=one(outbox.listing()),
         create_user=script(_create_user(dialect)),
@@ -228,17 +235,6 @@ def _list_sessions() -> Select[Any]:
     )
 
 
-def _read_revocations() -> ClauseElement:
-    """One round trip: (id of a session, instant, NULL), (id of a user, NULL, second) and one (NULL, clock, NULL)."""
-    since = bindparam("since", type_=BigInteger)
-    nothing = null().cast(BigInteger)
-    return union_all(
-        select(_revocation.sid, _revocation.created_at, nothing).where(_revocation.created_at >= since),
-        select(_user.id, nothing, _user.tokens_from).where(_user.tokens_from_at >= since),
-        select(null().cast(Text), Now(), nothing),
-    )
-
-
 def _create_user(dialect: Dialect) -> ClauseElement:
     """A taken id, email or name is an answer and no error; only the spelling of that is each dialect's own."""
     values: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in USER}
@@ -270,7 +266,7 @@ def _change_roles() -> ClauseElement:
             tokens_from=case((latest > following, latest), else_=following),
             tokens_from_at=Now(),
         )
-        .returning(_user.tokens_from)
+        .returning(_user.tokens_from, Hint())
     )
 
 

@@ -1,0 +1,1 @@
+"""What has been revoked, for other services that verify access tokens by themselves."""

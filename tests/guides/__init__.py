@@ -1,0 +1,1 @@
+"""Programs that guides show, and the tests that run them."""
