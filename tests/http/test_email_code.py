@@ -451,6 +451,21 @@ async def test_where_it_is_off_it_cannot_be_turned_on_and_where_it_is_required_t
     assert (await device.get("/auth/factors")).json == {"factors": [], "required": True}
 
 
+async def test_there_is_no_way_past_it_by_a_code_that_was_written_down() -> None:
+    """Attack 64: recovery codes are for a later version, and until then nothing takes one, whatever it looks like."""
+    home = await guarded()
+    device = await half(home)
+    for method in ("recovery_code", "recovery", "backup", "totp"):
+        refused = await device.post("/auth/login/2fa", {"code": home.code, "method": method} | device.waiting)
+        assert (refused.status, refused.code) == (422, "invalid_request")
+    for written_down in ("ABCD-EFGH-IJKL", "0123456789", "12345678"):
+        assert (await device.enter(written_down)).code in ("invalid_request", "code_invalid")
+    assert (await device.get("/auth/me")).status == 401
+    offered = await house(two_factor="optional")
+    added = await (await offered.signed_in()).post("/auth/factors", {"method": "recovery_code"})
+    assert (added.status, added.code) == (422, "invalid_request")
+
+
 async def test_no_secret_is_in_any_event_or_answer_but_its_own() -> None:
     """Attack 96; ASVS 16.2.5."""
     home = await guarded()
