@@ -1,7 +1,8 @@
 """What a database must do for people who change their own account: the rest of `stores`.
 
 Each verb writes for somebody whose session was read a while ago, and so asks in its transaction whether that session
-has ended since: who was signed out in between changes nothing any more (SECURITY-TARGET attack 45).
+has ended or expired since: who was signed out in between changes nothing any more (SECURITY-TARGET attack 45). Below,
+an expired session has ended.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from tests.storage.samples import (
     new_challenge,
     new_factor,
     new_mail,
+    new_session,
     now_of,
     revoked_sids,
     rotated,
@@ -152,6 +153,30 @@ class OwnContract:
             None if bystander is not it.session else End.REVOKED
         )
         assert (await read(store, it.session)).session.lineage == it.session.lineage
+
+    @pytest.mark.parametrize("over", ["idle_until", "ends_at"])
+    @pytest.mark.parametrize("verb", ACTS)
+    async def test_a_session_that_has_expired_vouches_for_nothing(
+        self, store: Store, verb: str, over: str
+    ) -> None:
+        """Attack 45, ASVS 7.3.1, 7.3.2: nobody has ended it, and its time is over all the same."""
+        user = await stored_user(store)
+        factor = new_factor(user)
+        if verb == "remove_factor":
+            assert await store.add_factor(factor, now=0, keep=None) == []
+        session = new_session(user, **{over: await now_of(store) - SECOND})
+        two_factor = verb == "remove_factor"
+        made = await store.insert_session(session, digest=DIGEST, two_factor=two_factor, replaces=None)
+        assert made == []
+        link = new_change(user, session)
+        assert await store.issue_link(link, new_mail(to=user.email))
+        it = Scene(user, session, factor, await proof(store, user, session), link)
+        before, queued = await store.load_user(user.id), await mails(store)
+        assert await ACTS[verb](store, it) in REFUSED
+        assert await store.load_user(user.id) == before
+        assert await mails(store) == queued
+        assert await is_open(store, link)
+        assert (await read(store, session)).session == session
 
     @pytest.mark.parametrize("verb", ACTS)
     async def test_a_live_session_acts(self, store: Store, verb: str) -> None:

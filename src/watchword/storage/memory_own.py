@@ -33,7 +33,9 @@ class MemoryOwn(MemoryChallenges):
         self, digest: str, *, old: str | None, before: Session, after: Session, mail: Mail
     ) -> Sequence[Revoked] | None:
         user = self._users.get(before.user_id)
-        if user is None or user.digest != old or not self._swapped(before, after):
+        if user is None or user.digest != old or not self._acts(before.sid, user.id):
+            return None
+        if not self._swapped(before, after):
             return None
         self._queue(mail)
         self._users[user.id] = replace(user, digest=digest)
@@ -55,7 +57,9 @@ class MemoryOwn(MemoryChallenges):
         row, now = self._challenges.get(challenge.id), self._clock.now()
         if row is None or row.code != challenge.code or not row.open(now):
             return False
-        if self._users[row.user_id].two_factor or not self._swapped(before, after):
+        if self._users[row.user_id].two_factor or not self._acts(before.sid, row.user_id):
+            return False
+        if not self._swapped(before, after):
             return False
         self._challenges[row.id] = replace(row, ended_at=now, tries=row.tries - 1)
         return True
@@ -135,7 +139,9 @@ class MemoryOwn(MemoryChallenges):
         if sid is None:
             return user_id in self._users
         row = self._sessions.get(sid)
-        return row is not None and row.user_id == user_id and row.ended_at is None
+        if row is None or row.user_id != user_id or row.ended_at is not None:
+            return False
+        return not row.expired(self._clock.now())
 
     def _swapped(self, before: Session, after: Session) -> bool:
         """Write a rotation, unless it is too late for it."""

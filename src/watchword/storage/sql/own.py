@@ -1,5 +1,5 @@
 """The statements of people who change their own account, signed in: each begins with the lock of user and session, and
-nothing is written for a session that has ended.
+nothing is written for a session that is over.
 
 A swap stands in the transaction of what it is part of, so that no answer is lost between the two.
 """
@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from watchword.core.challenge import Kind
 from watchword.storage.sql import challenges, links, outbox
-from watchword.storage.sql.clauses import Now, Script, compiled, ending, locked
+from watchword.storage.sql.clauses import Now, Script, compiled, ending, locked, vouching
 from watchword.storage.sql.rows import CHALLENGE, SWAPPED
 from watchword.storage.sql.tables import ww_challenge, ww_session, ww_user
 
@@ -117,8 +117,7 @@ def _find_proof() -> Select[Any]:
 
 def _proving(*conditions: ColumnElement[bool]) -> Select[Any]:
     """The lock of user, challenge and session, in this order as everywhere."""
-    live = and_(_session.user_id == _user.id, _session.sid == bindparam("keep"), _session.ended_at.is_(None))
-    right = select(_user.id).join_from(ww_user, ww_challenge).join(ww_session, live)
+    right = select(_user.id).join_from(ww_user, ww_challenge).join(ww_session, vouching())
     return right.where(_mine, challenges.is_open(), _active, *conditions).with_for_update()
 
 
