@@ -72,7 +72,7 @@ class Users:
         return await flows.turn_off_factors(self._world, await self.get(login))
 
     async def delete(self, login: str) -> None:
-        """Ends all sessions and forgets the user. Raises NotFound."""
+        """Ends all sessions and forgets the user. Raises NotFound, StillReferenced."""
         await flows.delete(self._world, await self.get(login))
 
     async def _digest(self, password: str, *own: str | None) -> str:

@@ -252,10 +252,12 @@ def test_a_registration_that_nobody_has_confirmed_keeps_nobody_from_an_address(l
     lab.user(NEW)
     step(users.set_status(lab.world, lab.stored(NEW), Status.UNVERIFIED))
     here = lab.session()
-    user_id = lab.stored().id
+    user_id, squatter = lab.stored().id, lab.stored(NEW).id
     ask(lab, here)
     confirm(lab, link(lab))
     assert lab.stored(NEW).id == user_id
+    told = [(event.user_id, event.detail) for event in lab.events if event.name == "user_deleted"]
+    assert told == [(squatter, "unverified")]
 
 
 def test_a_link_is_good_once(lab: Lab) -> None:

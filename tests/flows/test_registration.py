@@ -437,9 +437,12 @@ def test_who_never_proves_an_address_is_forgotten(lab: Lab) -> None:
     lab.travel((REMEMBERED + LINK_LIFE) / SECOND + 1)
     step(sweep(lab.world))
     assert lab.stored(ONE).status is Status.UNVERIFIED
+    user_id = lab.stored(ONE).id
     lab.travel((KEPT - REMEMBERED) / SECOND)
     step(sweep(lab.world))
     assert step(lab.store.find_user(ONE)) is None
+    told = next(event for event in lab.events if event.name == "user_deleted")
+    assert (told.user_id, told.detail) == (user_id, "unverified")
     assert lab.stored(EMAIL).status is Status.ACTIVE
     sign_up(lab, password=OTHER)
     verify(lab, links(lab)[0], OTHER)

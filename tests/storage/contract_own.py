@@ -29,7 +29,7 @@ from watchword.core.factor import Factor
 from watchword.core.revocation import Revoked
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
-from watchword.ports import LoadedSession, Store
+from watchword.ports import LoadedSession, Moved, Store
 from watchword.spans import HOUR
 
 NEW = "new@example.org"
@@ -69,8 +69,8 @@ async def change(store: Store, user: User, session: Session, email: str = NEW) -
 
 async def confirm(store: Store, link: Challenge) -> list[Revoked] | None:
     new, sid = link.payload["new"], link.payload["sid"]
-    ended = await store.redeem_change(link, new, keep=sid, mail=new_mail())
-    return None if ended is None else list(ended)
+    moved = await store.redeem_change(link, new, keep=sid, mail=new_mail())
+    return None if moved is None else list(moved.ended)
 
 
 async def prove(store: Store, challenge: Challenge, before: Session, after: Session) -> bool:
@@ -394,9 +394,9 @@ class OwnContract:
         other = await stored_session(store, it.user)
         foreign = await stored_session(store, await stored_user(store))
         reset, login, mail = await sent(store, it.user), await issued(store, it.user), new_mail()
-        ended = await store.redeem_change(it.link, NEW, keep=it.session.sid, mail=mail)
-        assert ended is not None
-        assert [row.sid for row in ended] == [other.sid]
+        moved = await store.redeem_change(it.link, NEW, keep=it.session.sid, mail=mail)
+        assert moved is not None
+        assert ([row.sid for row in moved.ended], moved.unproved) == ([other.sid], [])
         assert (await read(store, other)).session.end is End.ADDRESS
         assert await store.load_user(it.user.id) == replace(it.user, email=NEW, email_verified=True)
         assert await store.find_user(it.user.email) is None
@@ -432,7 +432,8 @@ class OwnContract:
         it = await scene(store, "")
         squatter = await stored_user(store, email=NEW, status=Status.UNVERIFIED, email_verified=False)
         pending = await sent(store, squatter)
-        assert await confirm(store, it.link) == []
+        moved = await store.redeem_change(it.link, NEW, keep=it.session.sid, mail=new_mail())
+        assert moved == Moved([], [squatter.id])
         assert await store.load_user(squatter.id) is None
         assert await store.load_link(pending.digest, pending.kind) is None
         found = await store.find_user(NEW)

@@ -220,8 +220,7 @@ class MemoryStore(MemoryOwn, MemoryRegistrations, MemoryEvents):
             del self._revoked[sid]
         for key in expired:
             del self._outbox[key]
-        users = await self._sweep_unverified(now, batch)
-        rows = len(sessions) + len(revoked) + len(expired) + users
+        rows = len(sessions) + len(revoked) + len(expired)
         return rows + self._sweep_challenges(now, batch) + self._sweep_events(now, batch)
 
     async def queue_mail(self, mail: Mail) -> None:

@@ -12,7 +12,7 @@ from watchword.core.mail import Mail
 from watchword.core.revocation import Revoked
 from watchword.core.session import End, Session
 from watchword.core.user import Status
-from watchword.ports import Clock
+from watchword.ports import Clock, Moved
 from watchword.storage.memory_challenges import MemoryChallenges
 
 
@@ -77,9 +77,7 @@ class MemoryOwn(MemoryChallenges):
         self._queue(mail)
         return True
 
-    async def redeem_change(
-        self, challenge: Challenge, email: str, *, keep: str, mail: Mail
-    ) -> Sequence[Revoked] | None:
+    async def redeem_change(self, challenge: Challenge, email: str, *, keep: str, mail: Mail) -> Moved | None:
         row, now = self._challenges.get(challenge.id), self._clock.now()
         if row is None or not row.open(now) or not self._acts(keep, row.user_id):
             return None
@@ -91,7 +89,8 @@ class MemoryOwn(MemoryChallenges):
         self._queue(mail)
         self._users[row.user_id] = replace(self._users[row.user_id], email=email, email_verified=True)
         self._end_theirs(row.user_id)
-        return await self.end_sessions(row.user_id, End.ADDRESS, now=now, keep=keep)
+        ended = await self.end_sessions(row.user_id, End.ADDRESS, now=now, keep=keep)
+        return Moved(ended, [] if holder is None else [holder.id])
 
     async def list_factors(self, user_id: str) -> Sequence[Factor]:
         return [self._factors[key] for key in sorted(self._factors) if self._factors[key].user_id == user_id]

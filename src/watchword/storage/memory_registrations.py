@@ -13,7 +13,7 @@ from watchword.core.revocation import Revoked
 from watchword.core.session import End
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
-from watchword.ports import Registered
+from watchword.ports import Forgotten, Registered
 from watchword.storage.memory_challenges import MemoryChallenges
 
 
@@ -77,12 +77,12 @@ class MemoryRegistrations(MemoryChallenges):
         self._end_theirs(user.id)
         return await self.end_sessions(user.id, End.PASSWORD, now=now)
 
-    async def _sweep_unverified(self, now: int, batch: int) -> int:
+    async def forget_unverified(self, *, now: int, after: str, batch: int) -> Forgotten:
         last: dict[str, int] = {}
         for row in self._challenges.values():
-            if row.kind is Kind.VERIFY and self._waited_for(row):
+            if self._waited_for(row):
                 last[row.user_id] = max(row.expires_at, last.get(row.user_id, 0))
-        old = [user_id for user_id, expired in last.items() if expired < now - KEPT][:batch]
+        old = sorted(key for key, expired in last.items() if key > after and expired < now - KEPT)[:batch]
         for user_id in old:
             await self.delete_user(user_id, now=now)
-        return len(old)
+        return Forgotten(old, (), old[-1] if old else None)

@@ -38,7 +38,7 @@ TAKEN = "address_taken"
 
 async def delete(world: World, loaded: LoadedSession, *, client: Client) -> None:
     """The user and all that is theirs go; what was revoked stays known until every access token has expired. The owner
-    is told where they were reached last. Raises SessionEnded."""
+    is told where they were reached last. Raises SessionEnded, StillReferenced."""
     user, sid, now = loaded.user, loaded.session.sid, world.clock.now()
     mail = sealed(world, DELETED, user.email, _from(client))
     ended = await world.store.delete_own_user(user.id, keep=sid, mail=mail)

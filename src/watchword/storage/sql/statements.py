@@ -68,6 +68,7 @@ class Statements:
     list_factors: str
     load_link: str
     recent_links: str
+    long_unverified: str
 
     create_user: Script
     replace_digest: Script
@@ -110,7 +111,7 @@ class Statements:
     redeem_reset: Script
     register: Script
     redeem_registration: Script
-    sweep_unverified: Script
+    forget_unverified: Script
     own: own.OwnStatements
     events: events.EventStatements
 
@@ -196,7 +197,8 @@ def compose(dialect: Dialect) -> Statements:
         redeem_registration=script(
             registrations.redeemable(), *end_all, *registrations.redeem(), challenges.end_all()
         ),
-        sweep_unverified=script(registrations.sweep()),
+        long_unverified=one(registrations.long_unverified()),
+        forget_unverified=script(*registrations.forget()),
         redeem_reset=script(
             links.redeemable(), *end_all, *links.reset(), challenges.end_all(), outbox.queue()
         ),

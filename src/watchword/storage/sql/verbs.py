@@ -208,10 +208,9 @@ class SqlStore(ArrivalVerbs, EventVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs)
         [revocations] = await self._write(self._statements.sweep_revocations, revoked)
         [mail] = await self._write(self._statements.sweep_mail, {"horizon": now, "limit": batch})
         forgotten = {"horizon": now - REMEMBERED, "limit": batch}
-        users = await self._sweep_unverified(now, batch)
         [challenges] = await self._write(self._statements.sweep_challenges, forgotten)
         [budgets] = await self._write(self._statements.sweep_throttle, {"limit": batch})
-        rows = len(sessions) + len(revocations) + len(mail) + users + len(challenges) + len(budgets)
+        rows = len(sessions) + len(revocations) + len(mail) + len(challenges) + len(budgets)
         return rows + await self._sweep_events(now, batch)
 
     async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
