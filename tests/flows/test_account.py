@@ -355,6 +355,17 @@ def test_five_an_hour_to_one_mailbox_whoever_asks() -> None:
         assert outcome == ("ok" if number < 5 else "rate_limited")
 
 
+def test_one_account_leaves_an_address_something_for_its_owner() -> None:
+    """Attacks 55, 68: a refused asker spends nothing of it, however often they ask."""
+    lab = lab_with_user(limits="on")
+    here = lab.session()
+    outcomes = [code_of(lambda: ask(lab, here)) for _ in range(20)]
+    assert outcomes == ["ok"] * 3 + ["rate_limited"] * 17
+    lab.user(OTHER)
+    owner = lab.session(OTHER, client=PHONE)
+    assert [code_of(lambda: ask(lab, owner)) for _ in range(3)] == ["ok", "ok", "rate_limited"]
+
+
 def test_no_message_of_these_opens_anything_but_the_link(lab: Lab) -> None:
     """Attacks 61, 78: they say from where, and only the link's has one, made from settings alone."""
     lab.user(OTHER)

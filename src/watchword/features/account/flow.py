@@ -60,7 +60,9 @@ async def ask_change(world: World, loaded: LoadedSession, email: str, *, client:
     new = canonical_email(email)
     if new == user.email:
         raise InvalidRequest(errors=(FieldError("email", "unchanged", "This is your address already."),))
-    await admit(world, ("email_change", new), client=client, user_id=user.id)
+    # As one: who has had enough of their own spends nothing of an address, which may be waiting for its owner.
+    asked = ("email_change_user", user.id), ("email_change", new)
+    await admit(world, *asked, client=client, user_id=user.id)
     holder = await world.store.find_user(new)
     # Who only signed up with it has proved nothing, and must keep nobody from their own address.
     taken = holder is not None and holder.status is not Status.UNVERIFIED
