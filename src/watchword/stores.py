@@ -49,6 +49,10 @@ class Users(Protocol):
         """A new status; all sessions (End.DISABLED) and challenges ended unless it is active. None when there is no
         such user."""
 
+    async def enable_user(self, user_id: str) -> Status | None:
+        """Active if their address is verified, else unverified, whatever they were; which of the two. None when there
+        is no such user."""
+
     async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
         """New roles, and `tokens_from` = now + ROLES_MARGIN, in seconds, or one more than it was: of two changes in a
         second the later one makes tokens old that were issued in between. None when there is no such user."""

@@ -74,6 +74,7 @@ class Statements:
     replace_digest: Script
     change_password: Script
     enable: Script
+    enable_user: Script
     disable: Script
     change_roles: Script
     delete_user: Script
@@ -155,6 +156,7 @@ def compose(dialect: Dialect) -> Statements:
         replace_digest=script(_replace_digest()),
         change_password=script(change_password, *end_others, challenges.end_all()),
         enable=script(change_status),
+        enable_user=script(_enable_user()),
         disable=script(change_status, *end_all, challenges.end_all()),
         change_roles=script(_change_roles()),
         delete_user=script(lock_user, *end_all, delete(ww_user).where(_users_row).returning(_user.id)),
@@ -256,6 +258,12 @@ def _replace_digest() -> ClauseElement:
         .values(digest=bindparam("digest"))
         .returning(_user.id)
     )
+
+
+def _enable_user() -> ClauseElement:
+    """Judged by the row as it is now: who proves their address at the same moment is active either way."""
+    status = case((_user.email_verified, literal_column("'active'")), else_=literal_column("'unverified'"))
+    return update(ww_user).where(_users_row).values(status=status).returning(_user.status)
 
 
 def _change_roles() -> ClauseElement:

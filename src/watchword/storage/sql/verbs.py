@@ -117,6 +117,10 @@ class SqlStore(ArrivalVerbs, EventVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs)
         parameters = {"user_id": user_id, "status": status.value, "ended_as": End.DISABLED.value}
         return revoked(await self._write(script, parameters))
 
+    async def enable_user(self, user_id: str) -> Status | None:
+        [enabled] = await self._write(self._statements.enable_user, {"user_id": user_id})
+        return Status(enabled[0][0]) if enabled else None
+
     async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
         parameters = {"user_id": user_id, "roles": text_of(roles), "second": now // 1_000_000}
         [changed] = await self._write(self._statements.change_roles, parameters)
