@@ -235,7 +235,7 @@ class Registrations(Protocol):
         one commit to make durable. None, and nothing written that matters, when the address became free meanwhile."""
 
     async def recent_links(self, user_id: str, kind: Kind) -> Sequence[Challenge]:
-        """Those of a user, whatever has become of them, newest first; `registration.REMEMBERED` at most."""
+        """Those of a user that have not been ended, newest first; `registration.LOOKED_THROUGH` at most."""
 
     async def redeem_registration(
         self, challenge: Challenge, email: str, digest: str, username: str | None

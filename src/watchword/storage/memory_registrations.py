@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from watchword.core.challenge import Challenge, Kind, may_link
 from watchword.core.mail import Mail
-from watchword.core.registration import KEPT, REMEMBERED
+from watchword.core.registration import KEPT, LOOKED_THROUGH
 from watchword.core.revocation import Revoked
 from watchword.core.session import End
 from watchword.core.user import Status, User
@@ -50,8 +50,8 @@ class MemoryRegistrations(MemoryChallenges):
         return Registered(theirs.id, created, sent=True)
 
     async def recent_links(self, user_id: str, kind: Kind) -> Sequence[Challenge]:
-        rows = [row for row in self._theirs(user_id) if row.kind is kind]
-        return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:REMEMBERED]
+        rows = [row for row in self._theirs(user_id) if row.kind is kind and row.ended_at is None]
+        return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:LOOKED_THROUGH]
 
     async def redeem_registration(
         self, challenge: Challenge, email: str, digest: str, username: str | None

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from watchword.core.challenge import LINKS_AN_HOUR, SKEW, Kind
-from watchword.core.registration import REMEMBERED
+from watchword.core.registration import LOOKED_THROUGH
 from watchword.spans import HOUR
 from watchword.storage.sql import outbox
 from watchword.storage.sql.clauses import Now, limited
@@ -99,9 +99,9 @@ def recent() -> Select[Any]:
     """Newest first."""
     return (
         select(*(_row[name] for name in CHALLENGE))
-        .where(_row.user_id == bindparam("user_id"), _row.kind == _kind)
+        .where(_row.user_id == bindparam("user_id"), _row.kind == _kind, _row.ended_at.is_(None))
         .order_by(_row.created_at.desc(), _row.id.desc())
-        .limit(literal_column(str(REMEMBERED), Integer))
+        .limit(literal_column(str(LOOKED_THROUGH), Integer))
         .offset(literal_column("0", Integer))
     )
 
