@@ -53,6 +53,7 @@ class Own(Protocol):
 
     async def redeem_change(self, challenge: Challenge, email: str, *, keep: str, mail: Mail) -> Moved | None:
         """A new address, verified; every session but `keep` (End.ADDRESS) and every challenge ended. Whoever signed up
-        with it and has not verified it goes. None, and nothing written, unless the challenge is open, the session
-        `keep` not ended and the address nobody else's: of two users who prove it at once, one has it. None too when
-        whoever would go is held by a row of the app's own."""
+        with it and has not verified it goes, unless a link of theirs is open: then it is theirs until that expires.
+        None, and nothing written, unless the challenge is open, the session `keep` not ended and the address nobody
+        else's: of two users who prove it at once, one has it. None too when whoever would go is held by a row of the
+        app's own."""

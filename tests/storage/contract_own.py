@@ -440,6 +440,21 @@ class OwnContract:
         assert found is not None
         assert found.id == it.user.id
 
+    async def test_an_address_waits_for_who_has_an_open_link_to_it(self, store: Store, age: Age) -> None:
+        """Decision 18: for half an hour, whichever of two links in one mailbox is clicked first."""
+        it = await scene(store, "")
+        squatter = await stored_user(store, email=NEW, status=Status.UNVERIFIED, email_verified=False)
+        made = new_challenge(squatter, kind=Kind.VERIFY, code=b"")
+        link = replace(made, expires_at=made.created_at + LINK_LIFE)
+        assert await store.issue_link(link, new_mail(to=NEW))
+        assert await confirm(store, it.link) is None
+        assert await store.load_user(squatter.id) == squatter
+        assert await store.load_user(it.user.id) == it.user
+        assert await is_open(store, it.link)
+        await age(link, LINK_LIFE)
+        assert await confirm(store, it.link) == []
+        assert await store.load_user(squatter.id) is None
+
     async def test_of_ten_users_who_prove_one_address_at_once_one_has_it(self, store: Store) -> None:
         """Attack 69: the others stay as they are."""
         scenes = [await scene(store, "") for _ in range(10)]

@@ -82,9 +82,10 @@ class MemoryOwn(MemoryChallenges):
         if row is None or not row.open(now) or not self._acts(keep, row.user_id):
             return None
         holder = next((user for user in self._users.values() if user.email == email), None)
-        if holder is not None and holder.status is not Status.UNVERIFIED:
-            return None
         if holder is not None:
+            waiting = any(link.kind is Kind.VERIFY and link.open(now) for link in self._theirs(holder.id))
+            if holder.status is not Status.UNVERIFIED or waiting:
+                return None
             await self._delete(holder.id, now)
         self._queue(mail)
         self._users[row.user_id] = replace(self._users[row.user_id], email=email, email_verified=True)

@@ -18,7 +18,7 @@ from watchword.core.challenge import (
 )
 from watchword.core.device import device_label
 from watchword.core.session import Client, End
-from watchword.core.user import Status, canonical_email
+from watchword.core.user import Status, canonical_email, masked
 from watchword.core.uuid7 import uuid7
 from watchword.errors import FieldError, InvalidRequest, RateLimited, SessionEnded
 from watchword.events import Event
@@ -78,7 +78,9 @@ async def ask_change(world: World, loaded: LoadedSession, email: str, *, client:
         sent_at=now,
         expires_at=now + LINK_LIFE,
     )
-    payload = {"token": token(secret), "minutes": LINK_LIFE // 60_000_000, **_from(client)}
+    # Who waits for a link of their own must see that this one is of somebody else's account.
+    told = {"account": masked(user.email), **_from(client)}
+    payload = {"token": token(secret), "minutes": LINK_LIFE // 60_000_000, **told}
     mail = sealed(world, TAKEN, new, _from(client)) if taken else sealed(world, LINK, new, payload)
     issued = await world.store.issue_change(challenge, mail, keep=sid)
     if issued is None:

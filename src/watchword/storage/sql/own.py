@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     false,
     literal_column,
+    or_,
     select,
     true,
     update,
@@ -33,6 +34,7 @@ from watchword.storage.sql.tables import ww_challenge, ww_session, ww_user
 
 _user, _session, _row = ww_user.c, ww_session.c, ww_challenge.c
 _other = ww_user.alias("other").c
+_others = ww_challenge.alias("others").c
 _active = _user.status == literal_column("'active'")
 _unverified: ColumnElement[str] = literal_column("'unverified'")
 _users_row = _user.id == bindparam("user_id")
@@ -96,7 +98,7 @@ def compose(dialect: Dialect) -> OwnStatements:
             locked(_active, acting=True), links.made(), _only_the_last(), outbox.queue(links.there())
         ),
         redeem_change=script(
-            _proving(~exists().where(_other.email == bindparam("email"), _other.status != _unverified)),
+            _proving(~exists().where(_other.email == bindparam("email"), _held(_other))),
             *end_others,
             _unproved(),
             _changed(email=bindparam("email"), email_verified=true()),
@@ -123,8 +125,14 @@ def _proving(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 def _unproved() -> ClauseElement:
     """Who only signed up with an address leaves it to who has proved it."""
-    theirs = and_(_user.email == bindparam("email"), _user.status == _unverified)
+    theirs = and_(_user.email == bindparam("email"), ~_held(_user))
     return delete(ww_user).where(theirs).returning(_user.id)
+
+
+def _held(whose: Any) -> ColumnElement[bool]:
+    """Whether somebody's address is theirs: unless they only signed up with it, and the time to confirm it is over."""
+    link = and_(_others.user_id == whose.id, _others.kind == literal_column(f"'{Kind.VERIFY}'"))
+    return or_(whose.status != _unverified, exists().where(link, challenges.is_open(_others)))
 
 
 def _changed(**values: ColumnElement[Any]) -> ClauseElement:
