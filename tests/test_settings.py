@@ -118,7 +118,10 @@ LOOSER = Limits(
         *((name, rate) for name, rate in DEFAULTS.items() if name.startswith("login_")),
         ("codes", Rate(5, 900_000_000)),
         *((name, rate) for name, rate in DEFAULTS.items() if name.startswith(("register", "verify"))),
-        *((name, DEFAULTS[name]) for name in ("forgot", "forgot_all", "reset", "reset_link", "email_change")),
+        *(
+            (name, DEFAULTS[name])
+            for name in ("forgot", "forgot_all", "reset", "reset_link", "email_change", "email_change_user")
+        ),
     )
 )
 

@@ -50,9 +50,9 @@ class Users:
         digest = await self._digest(password, user.email, user.username)
         await flows.set_password(self._world, user, digest)
 
-    async def enable(self, login: str) -> None:
-        """Raises NotFound."""
-        await flows.set_status(self._world, await self.get(login), Status.ACTIVE)
+    async def enable(self, login: str) -> Status:
+        """Active, or unverified as before if nobody has proved the address yet; which. Raises NotFound."""
+        return await flows.enable(self._world, await self.get(login))
 
     async def disable(self, login: str) -> None:
         """Ends all sessions. Raises NotFound."""
@@ -72,7 +72,7 @@ class Users:
         return await flows.turn_off_factors(self._world, await self.get(login))
 
     async def delete(self, login: str) -> None:
-        """Ends all sessions and forgets the user. Raises NotFound."""
+        """Ends all sessions and forgets the user. Raises NotFound, StillReferenced."""
         await flows.delete(self._world, await self.get(login))
 
     async def _digest(self, password: str, *own: str | None) -> str:

@@ -187,6 +187,12 @@ class Forbidden(Problem):
     code, status, title = "forbidden", 403, "You may not do this."
 
 
+class StillReferenced(Forbidden):
+    """A row of the app's own refers to a user, and does not go with them (ON DELETE CASCADE)."""
+
+    title = "Something in this app still refers to the account, so that it cannot be deleted."
+
+
 class NotFound(Problem):
     code, status, title = "not_found", 404, "There is nothing here."
 

@@ -20,12 +20,14 @@ from watchword.core.session_token import SessionTokens
 from watchword.core.throttle import LimitKeys
 from watchword.core.user import User
 from watchword.events import Event
+from watchword.own_store import Moved as Moved
 from watchword.own_store import Own as Own
 from watchword.rates import Limits, Rate
 from watchword.settings import Mode, TwoFactor
 from watchword.stores import Challenges as Challenges
 from watchword.stores import Events as Events
 from watchword.stores import Factors as Factors
+from watchword.stores import Forgotten as Forgotten
 from watchword.stores import Issued as Issued
 from watchword.stores import Links as Links
 from watchword.stores import LoadedChallenge as LoadedChallenge

@@ -53,6 +53,9 @@ DEFAULTS: Mapping[str, Rate] = MappingProxyType(
         "reset": Rate(10, MINUTE),  # an address
         "reset_link": Rate(10, HOUR),  # a link that was sent
         "email_change": Rate(5, HOUR),  # an address that a link would go to
+        "email_change_user": Rate(
+            3, HOUR
+        ),  # who asks for it: fewer, so that nobody spends all that an address has
         "refresh": Rate(120, MINUTE),  # a session
     }
 )

@@ -49,12 +49,17 @@ class Users(Protocol):
         """A new status; all sessions (End.DISABLED) and challenges ended unless it is active. None when there is no
         such user."""
 
+    async def enable_user(self, user_id: str) -> Status | None:
+        """Active if their address is verified, else unverified, whatever they were; which of the two. None when there
+        is no such user."""
+
     async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
         """New roles, and `tokens_from` = now + ROLES_MARGIN, in seconds, or one more than it was: of two changes in a
         second the later one makes tokens old that were issued in between. None when there is no such user."""
 
     async def delete_user(self, user_id: str, *, now: int) -> Sequence[Revoked] | None:
-        """The row and its sessions go, their revocations stay. None when there is no such user."""
+        """The row and its sessions go, their revocations stay. None when there is no such user. Raises StillReferenced,
+        and writes nothing, when a row of the app's own refers to the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,16 @@ class Registered:
     sent: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The ids of users who went, and of those whom a row of the app's own holds; `last` is the last that was looked at,
+    None when there was nobody."""
+
+    gone: Sequence[str]
+    held: Sequence[str]
+    last: str | None
+
+
 class Registrations(Protocol):
     """The part of a store that people sign up by. All verbs raise Unavailable when the database does not answer."""
 
@@ -220,7 +235,7 @@ class Registrations(Protocol):
         one commit to make durable. None, and nothing written that matters, when the address became free meanwhile."""
 
     async def recent_links(self, user_id: str, kind: Kind) -> Sequence[Challenge]:
-        """Those of a user, whatever has become of them, newest first; `registration.REMEMBERED` at most."""
+        """Those of a user that have not been ended, newest first; `registration.LOOKED_THROUGH` at most."""
 
     async def redeem_registration(
         self, challenge: Challenge, email: str, digest: str, username: str | None
@@ -229,6 +244,11 @@ class Registrations(Protocol):
         name; every session (End.PASSWORD) and every challenge ended. None, and nothing written, unless the challenge
         is open and the user unverified and at `email`. Raises AlreadyExists, and writes nothing, when somebody else has
         the name."""
+
+    async def forget_unverified(self, *, now: int, after: str, batch: int) -> Forgotten:
+        """Delete unverified users who have had links, each of which expired `registration.KEPT` µs ago, ended or not,
+        with all that is theirs; the first `batch` of them in the order of ids, beginning behind `after`. Who is given
+        another link meanwhile stays. Somebody who never had one was made by an administrator, and stays."""
 
 
 class Factors(Protocol):
@@ -318,9 +338,9 @@ class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Event
     async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
         """Delete at most `batch` sessions that expired or ended `ended_for` µs ago or earlier, at most `batch`
         revocations that are `revoked_for` old and at most `batch` messages that have expired and at most
-        `batch` challenges that expired `challenge.REMEMBERED` µs ago, at most `batch` unverified users whose last link
-        for that expired `registration.KEPT` µs ago, with all their links, and at most `batch` events that are
-        `record.KEPT` old; returns how many rows went."""
+        `batch` challenges that expired `challenge.REMEMBERED` µs ago, but for the links of unverified users, which
+        `forget_unverified` goes by, and at most `batch` events that are `record.KEPT` old; returns how many rows
+        went."""
 
     async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
         """Whether `holder` may do what `name` stands for, alone among all processes, for `span` from now on. Who holds

@@ -11,6 +11,8 @@ from watchword.auth import Watchword
 from watchword.cli import console
 from watchword.cli.opened import administer
 from watchword.core.factor import Factor, Method
+from watchword.core.user import Status
+from watchword.flows import users
 from watchword.settings import Settings
 
 STDIN = "--password-stdin"
@@ -58,6 +60,18 @@ def test_disabling_and_enabling_change_the_status(verb: Run) -> None:
     for what, status in (("disable", "disabled"), ("enable", "active")):
         spoken(verb("user", what, "ada"))
         assert json.loads(spoken(verb("user", "show", "ada", "--json")))["status"] == status
+
+
+def test_enabling_verifies_nobody(verb: Run, tmp_path: Path) -> None:
+    """Attack 75, decision 17: the address is proved by its owner or not at all."""
+
+    async def sign_up(auth: Watchword) -> None:
+        await users.create(auth.world, "eve@example.com", None, status=Status.UNVERIFIED)
+
+    administer(sign_up, settings=Settings.parse({"database_url": f"sqlite:///{tmp_path}/watchword.db"}))
+    spoken(verb("user", "disable", "eve@example.com"))
+    assert "must verify the address first" in spoken(verb("user", "enable", "eve@example.com"))
+    assert json.loads(spoken(verb("user", "show", "eve@example.com", "--json")))["status"] == "unverified"
 
 
 def test_a_second_step_is_shown_and_turned_off(verb: Run, tmp_path: Path) -> None:

@@ -35,6 +35,15 @@ def test_the_newest_of_who_asks_is_meant_else_the_newest_of_all() -> None:
     assert meant([], "a") is None
 
 
+def test_a_host_that_has_another_address_of_its_network_is_the_same() -> None:
+    """Decision 17, attack 89: privacy extensions change it between signing up and asking again."""
+    rows = [link(2, "2001:db8:2::1"), link(1, "2001:db8:1::abcd:1"), link(0, "192.0.2.7")]
+    for ip, expected in (("2001:db8:1::ffff", 1), ("2001:db8:2::1", 2), ("192.0.2.7", 0), ("192.0.2.8", 2)):
+        found = meant(rows, ip)
+        assert found is not None
+        assert found.id == str(expected)
+
+
 def test_what_has_ended_is_not_meant() -> None:
     """Decision 17: a password that was set since, or a mail to an address that was taken then and is not now."""
     over, count = replace(link(5, "a"), ended_at=6), replace(link(6, "a"), payload={}, ended_at=6)

@@ -28,7 +28,7 @@ from watchword.flows import users
 from watchword.flows.grant import Grant
 from watchword.flows.refresh import refresh
 from watchword.flows.second_step import SecondStep
-from watchword.ports import Issued, LoadedChallenge, LoadedLink, LoadedSession, Registered, Room
+from watchword.ports import Issued, LoadedChallenge, LoadedLink, LoadedSession, Moved, Registered, Room
 from watchword.settings import Mode, Settings
 from watchword.storage.memory import MemoryStore
 from watchword.testing import TravellingClock
@@ -152,9 +152,7 @@ class ScriptedStore(MemoryStore):
         self._begin("issue_change")
         return await super().issue_change(challenge, mail, keep=keep)
 
-    async def redeem_change(
-        self, challenge: Challenge, email: str, *, keep: str, mail: Mail
-    ) -> Sequence[Revoked] | None:
+    async def redeem_change(self, challenge: Challenge, email: str, *, keep: str, mail: Mail) -> Moved | None:
         self._begin("redeem_change")
         return await super().redeem_change(challenge, email, keep=keep, mail=mail)
 

@@ -174,6 +174,8 @@ def test_a_followed_link_moves_the_account(lab: Lab) -> None:
     ask(lab, here)
     (mail, payload), *_ = lab.mails
     assert (mail.to, mail.kind, payload["minutes"]) == (NEW, "address", 30)
+    assert payload["account"] == "a…@example.com", "who it is, for its owner alone"
+    assert EMAIL not in lab.world.letters.write(mail, payload).text
     assert lab.stored() == user, "nothing has changed yet"
     lab.forget_log()
     confirm(lab, link(lab), PHONE)
@@ -252,10 +254,12 @@ def test_a_registration_that_nobody_has_confirmed_keeps_nobody_from_an_address(l
     lab.user(NEW)
     step(users.set_status(lab.world, lab.stored(NEW), Status.UNVERIFIED))
     here = lab.session()
-    user_id = lab.stored().id
+    user_id, squatter = lab.stored().id, lab.stored(NEW).id
     ask(lab, here)
     confirm(lab, link(lab))
     assert lab.stored(NEW).id == user_id
+    told = [(event.user_id, event.detail) for event in lab.events if event.name == "user_deleted"]
+    assert told == [(squatter, "unverified")]
 
 
 def test_a_link_is_good_once(lab: Lab) -> None:
@@ -351,6 +355,17 @@ def test_five_an_hour_to_one_mailbox_whoever_asks() -> None:
         here = lab.session(f"user{number}@example.com", client=Client(f"192.0.2.{number}", ""))
         outcome = code_of(lambda: ask(lab, here))  # noqa: B023
         assert outcome == ("ok" if number < 5 else "rate_limited")
+
+
+def test_one_account_leaves_an_address_something_for_its_owner() -> None:
+    """Attacks 55, 68: a refused asker spends nothing of it, however often they ask."""
+    lab = lab_with_user(limits="on")
+    here = lab.session()
+    outcomes = [code_of(lambda: ask(lab, here)) for _ in range(20)]
+    assert outcomes == ["ok"] * 3 + ["rate_limited"] * 17
+    lab.user(OTHER)
+    owner = lab.session(OTHER, client=PHONE)
+    assert [code_of(lambda: ask(lab, owner)) for _ in range(3)] == ["ok", "ok", "rate_limited"]
 
 
 def test_no_message_of_these_opens_anything_but_the_link(lab: Lab) -> None:

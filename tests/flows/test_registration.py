@@ -410,6 +410,33 @@ def test_another_link_is_of_the_same_registration_and_leaves_the_first(lab: Lab)
     assert code_of(lambda: verify(lab, links(lab)[1])) == "challenge_expired"
 
 
+@pytest.mark.parametrize("how", ["a new password", "disabled and enabled", "enabled"])
+def test_whom_an_administrator_has_touched_can_still_prove_the_address(lab: Lab, how: str) -> None:
+    """Attack 75: enabling is no proof, and no dead end; the password is the one that was set last."""
+    sign_up(lab)
+    password = CHOSEN
+    if how == "a new password":
+        password = OTHER
+        digest = step(lab.world.hasher.hash(OTHER))
+        step(users.set_password(lab.world, lab.stored(ONE), digest))
+    if how == "disabled and enabled":
+        disabled(lab)
+    if how != "a new password":
+        assert step(users.enable(lab.world, lab.stored(ONE))) is Status.UNVERIFIED
+        assert (lab.events[-1].name, lab.events[-1].detail) == ("status_changed", "unverified")
+    resend(lab)
+    verify(lab, links(lab)[0], password)
+    assert lab.stored(ONE).status is Status.ACTIVE
+    lab.session(ONE, password=password)
+    assert step(users.enable(lab.world, lab.stored(ONE))) is Status.ACTIVE
+
+
+def test_who_has_no_password_is_sent_no_link(lab: Lab) -> None:
+    step(users.create(lab.world, ONE, None, status=Status.UNVERIFIED))
+    resend(lab)
+    assert lab.mails == []
+
+
 def test_another_link_is_that_of_who_asks_else_the_newest(lab: Lab) -> None:
     """Decision 17, attack 75: a stranger who signs up later does not take the place of what its owner waits for."""
     sign_up(lab, client=HOME)
@@ -437,9 +464,12 @@ def test_who_never_proves_an_address_is_forgotten(lab: Lab) -> None:
     lab.travel((REMEMBERED + LINK_LIFE) / SECOND + 1)
     step(sweep(lab.world))
     assert lab.stored(ONE).status is Status.UNVERIFIED
+    user_id = lab.stored(ONE).id
     lab.travel((KEPT - REMEMBERED) / SECOND)
     step(sweep(lab.world))
     assert step(lab.store.find_user(ONE)) is None
+    told = next(event for event in lab.events if event.name == "user_deleted")
+    assert (told.user_id, told.detail) == (user_id, "unverified")
     assert lab.stored(EMAIL).status is Status.ACTIVE
     sign_up(lab, password=OTHER)
     verify(lab, links(lab)[0], OTHER)
@@ -467,7 +497,10 @@ def test_no_other_link_brings_back_what_a_set_password_ended(lab: Lab) -> None:
     sign_up(lab, client=AWAY)
     password_set(lab)
     resend(lab)
-    assert len(lab.mails) == 1
+    assert lab.mails[0][1]["ip"] == "", "it is nobody's registration"
+    assert code_of(lambda: verify(lab, links(lab)[0], CHOSEN)) == "invalid_credentials"
+    verify(lab, links(lab)[0])
+    assert lab.stored(ONE).digest == "v1:set by somebody"
 
 
 def test_registrations_and_other_links_share_five_an_hour(lab: Lab) -> None:

@@ -237,6 +237,7 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     "watchword.flows.sweep.sweep_in_turn": lambda lab: sweep.sweep_in_turn(lab.world, "one"),
     "watchword.flows.users.create": lambda lab: users.create(lab.world, "eve@example.com", None),
     "watchword.flows.users.delete": lambda lab: users.delete(lab.world, lab.stored()),
+    "watchword.flows.users.enable": lambda lab: users.enable(lab.world, lab.stored()),
     "watchword.flows.users.find": lambda lab: users.find(lab.world, EMAIL),
     "watchword.flows.users.turn_off_factors": lambda lab: users.turn_off_factors(lab.world, lab.stored()),
     "watchword.flows.users.set_password": lambda lab: users.set_password(lab.world, lab.stored(), "v1:new"),

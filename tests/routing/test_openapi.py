@@ -88,6 +88,28 @@ async def test_every_answer_of_every_operation_has_a_schema() -> None:
                 assert {STATUSES[code] for code in codes} == {int(status)}
 
 
+async def test_every_operation_that_has_a_limit_says_so() -> None:
+    """ASVS 6.1.1, 15.1: docs/guides/limits.md names them."""
+    document = await described()
+    limited = {
+        path
+        for path, item in document["paths"].items()
+        for operation in item.values()
+        if "`rate_limited`" in operation["responses"].get("429", {}).get("description", "")
+    }
+    names = (
+        "login",
+        "login/2fa",
+        "login/2fa/resend",
+        "refresh",
+        "reauthenticate",
+        "reauthenticate/code",
+        "register",
+    )
+    more = ("password/change", "password/forgot", "password/reset", "email/verify", "email/verify/resend")
+    assert {f"/auth/{name}" for name in (*names, *more, "email/change")} <= limited
+
+
 async def test_no_schema_of_the_framework_is_promised() -> None:
     """FastAPI's own shape of a validation error never leaves this app."""
     document = await described()

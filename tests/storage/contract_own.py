@@ -17,6 +17,7 @@ from tests.storage.samples import (
     new_challenge,
     new_factor,
     new_mail,
+    new_session,
     now_of,
     revoked_sids,
     rotated,
@@ -28,7 +29,7 @@ from watchword.core.factor import Factor
 from watchword.core.revocation import Revoked
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
-from watchword.ports import LoadedSession, Store
+from watchword.ports import LoadedSession, Moved, Store
 from watchword.spans import HOUR
 
 NEW = "new@example.org"
@@ -68,8 +69,8 @@ async def change(store: Store, user: User, session: Session, email: str = NEW) -
 
 async def confirm(store: Store, link: Challenge) -> list[Revoked] | None:
     new, sid = link.payload["new"], link.payload["sid"]
-    ended = await store.redeem_change(link, new, keep=sid, mail=new_mail())
-    return None if ended is None else list(ended)
+    moved = await store.redeem_change(link, new, keep=sid, mail=new_mail())
+    return None if moved is None else list(moved.ended)
 
 
 async def prove(store: Store, challenge: Challenge, before: Session, after: Session) -> bool:
@@ -152,6 +153,30 @@ class OwnContract:
             None if bystander is not it.session else End.REVOKED
         )
         assert (await read(store, it.session)).session.lineage == it.session.lineage
+
+    @pytest.mark.parametrize("over", ["idle_until", "ends_at"])
+    @pytest.mark.parametrize("verb", ACTS)
+    async def test_a_session_that_has_expired_vouches_for_nothing(
+        self, store: Store, verb: str, over: str
+    ) -> None:
+        """Attack 45, ASVS 7.3.1, 7.3.2: nobody has ended it, and its time is over all the same."""
+        user = await stored_user(store)
+        factor = new_factor(user)
+        if verb == "remove_factor":
+            assert await store.add_factor(factor, now=0, keep=None) == []
+        session = new_session(user, **{over: await now_of(store) - SECOND})
+        two_factor = verb == "remove_factor"
+        made = await store.insert_session(session, digest=DIGEST, two_factor=two_factor, replaces=None)
+        assert made == []
+        link = new_change(user, session)
+        assert await store.issue_link(link, new_mail(to=user.email))
+        it = Scene(user, session, factor, await proof(store, user, session), link)
+        before, queued = await store.load_user(user.id), await mails(store)
+        assert await ACTS[verb](store, it) in REFUSED
+        assert await store.load_user(user.id) == before
+        assert await mails(store) == queued
+        assert await is_open(store, link)
+        assert (await read(store, session)).session == session
 
     @pytest.mark.parametrize("verb", ACTS)
     async def test_a_live_session_acts(self, store: Store, verb: str) -> None:
@@ -369,9 +394,9 @@ class OwnContract:
         other = await stored_session(store, it.user)
         foreign = await stored_session(store, await stored_user(store))
         reset, login, mail = await sent(store, it.user), await issued(store, it.user), new_mail()
-        ended = await store.redeem_change(it.link, NEW, keep=it.session.sid, mail=mail)
-        assert ended is not None
-        assert [row.sid for row in ended] == [other.sid]
+        moved = await store.redeem_change(it.link, NEW, keep=it.session.sid, mail=mail)
+        assert moved is not None
+        assert ([row.sid for row in moved.ended], moved.unproved) == ([other.sid], [])
         assert (await read(store, other)).session.end is End.ADDRESS
         assert await store.load_user(it.user.id) == replace(it.user, email=NEW, email_verified=True)
         assert await store.find_user(it.user.email) is None
@@ -407,12 +432,28 @@ class OwnContract:
         it = await scene(store, "")
         squatter = await stored_user(store, email=NEW, status=Status.UNVERIFIED, email_verified=False)
         pending = await sent(store, squatter)
-        assert await confirm(store, it.link) == []
+        moved = await store.redeem_change(it.link, NEW, keep=it.session.sid, mail=new_mail())
+        assert moved == Moved([], [squatter.id])
         assert await store.load_user(squatter.id) is None
         assert await store.load_link(pending.digest, pending.kind) is None
         found = await store.find_user(NEW)
         assert found is not None
         assert found.id == it.user.id
+
+    async def test_an_address_waits_for_who_has_an_open_link_to_it(self, store: Store, age: Age) -> None:
+        """Decision 18: for half an hour, whichever of two links in one mailbox is clicked first."""
+        it = await scene(store, "")
+        squatter = await stored_user(store, email=NEW, status=Status.UNVERIFIED, email_verified=False)
+        made = new_challenge(squatter, kind=Kind.VERIFY, code=b"")
+        link = replace(made, expires_at=made.created_at + LINK_LIFE)
+        assert await store.issue_link(link, new_mail(to=NEW))
+        assert await confirm(store, it.link) is None
+        assert await store.load_user(squatter.id) == squatter
+        assert await store.load_user(it.user.id) == it.user
+        assert await is_open(store, it.link)
+        await age(link, LINK_LIFE)
+        assert await confirm(store, it.link) == []
+        assert await store.load_user(squatter.id) is None
 
     async def test_of_ten_users_who_prove_one_address_at_once_one_has_it(self, store: Store) -> None:
         """Attack 69: the others stay as they are."""

@@ -21,12 +21,11 @@ from tests.storage.samples import (
     stored_user,
 )
 from watchword.core.challenge import LINK_LIFE, LINKS_AN_HOUR, REMEMBERED, Challenge, Kind
-from watchword.core.registration import KEPT
-from watchword.core.registration import REMEMBERED as MOST
+from watchword.core.registration import KEPT, LOOKED_THROUGH
 from watchword.core.revocation import Revoked
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
-from watchword.ports import LoadedLink, Registered, Store
+from watchword.ports import Forgotten, LoadedLink, Registered, Store
 from watchword.spans import HOUR
 
 UNPROVED: dict[str, Any] = {
@@ -115,8 +114,10 @@ class RegistrationContract:
         assert told == Registered(user.id, created=False, sent=True)
         assert await row_of(store, user.id) == user
         assert await kinds(store) == ["taken"]
-        [row] = await store.recent_links(user.id, Kind.VERIFY)
-        assert (row.payload, row.ended_at is None) == ({}, False)
+        assert await store.recent_links(user.id, Kind.VERIFY) == []
+        if status is Status.ACTIVE:
+            row = (await loaded(store, link)).challenge
+            assert (row.payload, row.ended_at is None) == ({}, False)
         assert await redeem(store, link) is None
         assert await row_of(store, user.id) == user
 
@@ -281,10 +282,17 @@ class RegistrationContract:
     async def test_only_so_many_are_looked_through(self, store: Store, age: Age) -> None:
         told, link = await signed_up(store, "one@example.org")
         await age(link, 3 * HOUR)
-        for _ in range(MOST):
+        for _ in range(LOOKED_THROUGH):
             _, link = await signed_up(store, "one@example.org")
             await age(link, 2 * HOUR)
-        assert len(await store.recent_links(told.user_id, Kind.VERIFY)) == MOST
+        assert len(await store.recent_links(told.user_id, Kind.VERIFY)) == LOOKED_THROUGH
+
+    async def test_links_that_were_ended_take_the_place_of_none(self, store: Store, age: Age) -> None:
+        """Decision 17: however many of them are newer."""
+        told, _ = await signed_up(store, "one@example.org")
+        await store.change_password(told.user_id, "set", now=await now_of(store), keep=None)
+        _, link = await signed_up(store, "one@example.org")
+        assert [row.id for row in await store.recent_links(told.user_id, Kind.VERIFY)] == [link.id]
 
     async def test_who_never_proves_an_address_is_forgotten_after_a_week(
         self, store: Store, age: Age
@@ -312,10 +320,66 @@ class RegistrationContract:
         async def users() -> set[str]:
             return {user.id for user in await store.list_users(after=None, limit=100)}
 
-        for left in (1, 0, 0):
-            await store.sweep(now=await now_of(store), ended_for=10**15, revoked_for=10**15, batch=2)
-            assert len(await users() & set(gone)) == left
+        after = ""
+        for due in (sorted(gone)[:2], sorted(gone)[2:]):
+            swept = await store.forget_unverified(now=await now_of(store), after=after, batch=2)
+            assert swept == Forgotten(due, swept.held, due[-1])
+            assert not await users() & set(due)
+            after = due[-1]
+        swept = await store.forget_unverified(now=await now_of(store), after=after, batch=2)
+        assert (swept.gone, swept.last) == ([], None)
         assert await users() == set(staying)
+
+    @pytest.mark.parametrize("ending", ["a password that was set", "disabled and enabled"])
+    async def test_who_has_no_open_link_any_more_is_forgotten_as_well(
+        self, store: Store, age: Age, ending: str
+    ) -> None:
+        """A link that was ended counts for as long as one that was not, whatever else is swept meanwhile."""
+        (told, link), (_, later) = (
+            await signed_up(store, "one@example.org"),
+            await signed_up(store, "one@example.org"),
+        )
+        now = await now_of(store)
+        if ending == "a password that was set":
+            await store.change_password(told.user_id, "set", now=now, keep=None)
+        else:
+            await store.change_status(told.user_id, Status.DISABLED, now=now)
+            await store.change_status(told.user_id, Status.UNVERIFIED, now=now)
+        await age(link, LINK_LIFE + KEPT + SECOND)
+        await age(later, LINK_LIFE + KEPT - 60 * SECOND)
+        await store.sweep(now=await now_of(store), ended_for=DAY, revoked_for=DAY, batch=100)
+        forgotten = await store.forget_unverified(now=await now_of(store), after="", batch=9)
+        assert forgotten.gone == []
+        await age(later, 120 * SECOND)
+        await store.sweep(now=await now_of(store), ended_for=DAY, revoked_for=DAY, batch=100)
+        forgotten = await store.forget_unverified(now=await now_of(store), after="", batch=9)
+        assert forgotten.gone == [told.user_id]
+
+    async def test_who_signs_up_while_they_are_forgotten_has_a_link_that_works(
+        self, store: Store, age: Age
+    ) -> None:
+        """F12: nobody is told to look for a mail whose link leads nowhere."""
+        for number in range(10):
+            email = f"{number}@example.org"
+            _, old = await signed_up(store, email)
+            await age(old, LINK_LIFE + KEPT + SECOND)
+            now, links = await now_of(store), list[Challenge]()
+
+            async def again() -> None:
+                told = None
+                while told is None:  # as a request does it: the address became free under it
+                    user = unproved(email=email)  # noqa: B023
+                    links[:] = [link_for(user)]  # noqa: B023
+                    told = await store.register(user, links[0], new_mail(), new_mail())  # noqa: B023
+                links[:] = [replace(links[0], user_id=told.user_id)]  # noqa: B023
+
+            async def forget() -> None:
+                await store.forget_unverified(now=now, after="", batch=9)  # noqa: B023
+
+            async with create_task_group() as group:
+                group.start_soon(forget)
+                group.start_soon(again)
+            assert await redeem(store, links[0]) == []
 
     async def test_what_somebody_signed_up_with_is_kept_until_then(self, store: Store, age: Age) -> None:
         """So that its link can be sent again; other challenges are swept when no budget counts them."""
@@ -326,4 +390,5 @@ class RegistrationContract:
         await age(other, LINK_LIFE + REMEMBERED + SECOND)
         await store.sweep(now=await now_of(store), ended_for=DAY, revoked_for=DAY, batch=100)
         assert [row.id for row in await store.recent_links(told.user_id, Kind.VERIFY)] == [link.id]
-        assert await store.recent_links(proved.user_id, Kind.VERIFY) == []
+        assert await store.load_user(proved.user_id) is not None
+        assert await store.load_link(other.digest, Kind.VERIFY) is None

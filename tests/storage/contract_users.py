@@ -23,6 +23,18 @@ from watchword.ports import Store
 
 
 class UserContract:
+    @pytest.mark.parametrize("verified", [True, False])
+    @pytest.mark.parametrize("status", list(Status))
+    async def test_enabling_makes_active_whose_address_is_verified(
+        self, store: Store, status: Status, verified: bool
+    ) -> None:
+        """Attack 75: nobody's word takes the place of the proof."""
+        user = await stored_user(store, status=status, email_verified=verified)
+        expected = Status.ACTIVE if verified else Status.UNVERIFIED
+        assert await store.enable_user(user.id) is expected
+        assert await store.load_user(user.id) == replace(user, status=expected)
+        assert await store.enable_user("nobody") is None
+
     async def test_a_user_is_found_by_id_email_and_username(self, store: Store) -> None:
         user = await stored_user(store)
         assert await store.load_user(user.id) == user

@@ -77,9 +77,12 @@ def show(login: str, as_json: bool) -> None:
 @user.command()
 @click.argument("login")
 def enable(login: str) -> None:
-    """Let somebody sign in (again)."""
-    administer(lambda auth: auth.users.enable(login))
-    click.echo(f"enabled {login}")
+    """Let somebody sign in again; who never verified their address must do so first."""
+    status = administer(lambda auth: auth.users.enable(login))
+    if status.value == "unverified":
+        click.echo(f"enabled {login}, who must verify the address first: /email/verify/resend sends a link")
+    else:
+        click.echo(f"enabled {login}")
 
 
 @user.command()

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from watchword.core.challenge import Challenge
+from watchword.core.throttle import network_of
 from watchword.spans import DAY
 
 KEPT = 7 * DAY
 """How long after the last link expired an address that nobody has proved is remembered."""
-REMEMBERED = 20
+LOOKED_THROUGH = 20
 """Registrations at one address that are looked through for the one of who asks for another link."""
 
 
@@ -49,10 +50,12 @@ class Registration:
 
 
 def meant(registrations: Sequence[Challenge], ip: str) -> Challenge | None:
-    """Which one is sent again to who asks from `ip`, newest first: the newest that came from there, else the newest.
+    """Which one is sent again to who asks from `ip`, newest first: the newest that came from its network, else the
+    newest; an IPv6 host changes its address within the network daily.
 
     A stranger who signs up with somebody's address afterwards must not take the place of what its owner waits for.
     What has ended is over for good, another password having been set, or was never more than the count of a mail.
     """
     rows = [row for row in registrations if row.ended_at is None]
-    return next((row for row in rows if row.payload["ip"] == ip), next(iter(rows), None))
+    home = network_of(ip)
+    return next((row for row in rows if network_of(row.payload["ip"]) == home), next(iter(rows), None))

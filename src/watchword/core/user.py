@@ -55,6 +55,12 @@ class User:
         return f"User(id={self.id!r}, status={self.status.value!r})"  # neither address nor digest: reprs reach logs
 
 
+def masked(email: str) -> str:
+    """An address as its owner knows it again and nobody learns it: «a…@example.com»."""
+    local, _, domain = email.rpartition("@")
+    return f"{local[:1]}…@{domain}"
+
+
 def canonical_email(text: str, *, field: str = "email") -> str:
     """The one form of an address that is stored and compared. Raises InvalidRequest.
 

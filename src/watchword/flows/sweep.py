@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
+from watchword import events
+from watchword.events import Event
 from watchword.ports import World
 from watchword.spans import DAY, HOUR
 
@@ -12,6 +15,11 @@ KEPT = 7 * DAY
 BATCH = 50
 LEASE = HOUR * 9 // 10
 """A little less than an hour, so that who comes every hour finds it free."""
+
+UNVERIFIED = "unverified"
+"""What the event says of a user whose end was that they never proved their address."""
+
+log = logging.getLogger("watchword")
 
 Rest = Callable[[int], Awaitable[None]]
 """What is waited for behind each batch, given the µs that the batch took."""
@@ -23,30 +31,54 @@ async def at_once(took: int) -> None:
 
 async def sweep_in_turn(world: World, holder: str, rest: Rest = at_once) -> int:
     """Sweep unless another process does, or has done so within the hour."""
-    total = renew_at = 0
-    while True:
+    renew_at = 0
+
+    async def ours() -> bool:
+        nonlocal renew_at
         if world.clock.now() >= renew_at:
             if not await world.store.take_lease("sweep", holder, span=LEASE):
-                return total
+                return False
             renew_at = world.clock.now() + LEASE // 2
-        gone = await _batch(world, rest)
-        if not gone:
-            return total
-        total += gone
+        return True
+
+    return await _sweep(world, rest, ours)
 
 
 async def sweep(world: World, rest: Rest = at_once) -> int:
     """Delete all expired and long ended sessions, old revocations, expired mail and challenges, and users who never
     proved their address; returns how many rows went."""
+    return await _sweep(world, rest, _anyhow)
+
+
+async def _anyhow() -> bool:
+    return True
+
+
+async def _sweep(world: World, rest: Rest, ours: Callable[[], Awaitable[bool]]) -> int:
     total = 0
-    while gone := await _batch(world, rest):
+    while await ours():
+        begun, keep = world.clock.now(), world.revocations.keep
+        gone = await world.store.sweep(now=begun, ended_for=KEPT, revoked_for=keep, batch=BATCH)
+        if not gone:
+            return total + await _forget(world, rest, ours)
         total += gone
+        await rest(max(0, world.clock.now() - begun))
     return total
 
 
-async def _batch(world: World, rest: Rest) -> int:
-    begun, keep = world.clock.now(), world.revocations.keep
-    gone = await world.store.sweep(now=begun, ended_for=KEPT, revoked_for=keep, batch=BATCH)
-    if gone:
+async def _forget(world: World, rest: Rest, ours: Callable[[], Awaitable[bool]]) -> int:
+    """Users who never proved their address; those whom the app holds on to are passed over, and told of once."""
+    total, held, after = 0, 0, ""
+    while await ours():
+        begun = world.clock.now()
+        told = await world.store.forget_unverified(now=begun, after=after, batch=BATCH)
+        for user_id in told.gone:
+            world.emit(Event(events.USER_DELETED, begun, user_id, detail=UNVERIFIED))
+        total, held = total + len(told.gone), held + len(told.held)
+        if told.last is None:
+            break
+        after = told.last
         await rest(max(0, world.clock.now() - begun))
-    return gone
+    if held:
+        log.warning("%d unverified users stay: rows that refer to ww_user lack ON DELETE CASCADE", held)
+    return total

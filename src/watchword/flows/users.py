@@ -72,8 +72,20 @@ async def set_password(world: World, user: User, digest: str, *, keep: str | Non
     tell(world, ended, user_id=user.id, reason=End.PASSWORD, now=now)
 
 
+async def enable(world: World, user: User) -> Status:
+    """Let somebody sign in again, or who has never proved their address do so first: nobody's word takes the place of
+    that proof, as the password may be of whoever signed up with somebody else's address (SECURITY-TARGET attack 75).
+    Which of the two they are now."""
+    now = world.clock.now()
+    status = await world.store.enable_user(user.id)
+    if status is None:
+        raise NotFound("There is no such user.")
+    world.emit(Event(events.STATUS_CHANGED, now, user.id, detail=status.value))
+    return status
+
+
 async def set_status(world: World, user: User, status: Status) -> None:
-    """Enable or disable; a disabled user's sessions end (ASVS 5.0 7.4.2)."""
+    """A status, whatever speaks for it; the sessions of who is not active end (ASVS 5.0 7.4.2)."""
     now = world.clock.now()
     ended = await world.store.change_status(user.id, status, now=now)
     if ended is None:

@@ -79,6 +79,14 @@ class MemoryStore(MemoryOwn, MemoryRegistrations, MemoryEvents):
         self._end_theirs(user_id)
         return await self.end_sessions(user_id, End.DISABLED, now=now)
 
+    async def enable_user(self, user_id: str) -> Status | None:
+        user = self._users.get(user_id)
+        if user is None:
+            return None
+        status = Status.ACTIVE if user.email_verified else Status.UNVERIFIED
+        self._users[user_id] = replace(user, status=status)
+        return status
+
     async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
         user = self._users.get(user_id)
         if user is None:
@@ -220,8 +228,7 @@ class MemoryStore(MemoryOwn, MemoryRegistrations, MemoryEvents):
             del self._revoked[sid]
         for key in expired:
             del self._outbox[key]
-        users = await self._sweep_unverified(now, batch)
-        rows = len(sessions) + len(revoked) + len(expired) + users
+        rows = len(sessions) + len(revoked) + len(expired)
         return rows + self._sweep_challenges(now, batch) + self._sweep_events(now, batch)
 
     async def queue_mail(self, mail: Mail) -> None:

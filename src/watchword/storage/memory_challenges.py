@@ -115,9 +115,9 @@ class MemoryChallenges(ABC):
         return len(old)
 
     def _waited_for(self, row: Challenge) -> bool:
-        """Whether an unverified user would lose with it what they signed up with: it goes when they go."""
-        unverified = self._users[row.user_id].status is Status.UNVERIFIED
-        return row.kind is Kind.VERIFY and row.ended_at is None and unverified
+        """Whether it is what an unverified user signed up with, or tells how long ago that was: it goes when they
+        go."""
+        return row.kind is Kind.VERIFY and self._users[row.user_id].status is Status.UNVERIFIED
 
     def _theirs(self, user_id: str) -> list[Challenge]:
         return [row for row in self._challenges.values() if row.user_id == user_id]

@@ -12,7 +12,7 @@ from watchword.core.mail import Mail
 from watchword.core.revocation import Revoked
 from watchword.core.session import End, Session
 from watchword.core.user import Status
-from watchword.ports import Clock
+from watchword.ports import Clock, Moved
 from watchword.storage.memory_challenges import MemoryChallenges
 
 
@@ -33,7 +33,9 @@ class MemoryOwn(MemoryChallenges):
         self, digest: str, *, old: str | None, before: Session, after: Session, mail: Mail
     ) -> Sequence[Revoked] | None:
         user = self._users.get(before.user_id)
-        if user is None or user.digest != old or not self._swapped(before, after):
+        if user is None or user.digest != old or not self._acts(before.sid, user.id):
+            return None
+        if not self._swapped(before, after):
             return None
         self._queue(mail)
         self._users[user.id] = replace(user, digest=digest)
@@ -55,7 +57,9 @@ class MemoryOwn(MemoryChallenges):
         row, now = self._challenges.get(challenge.id), self._clock.now()
         if row is None or row.code != challenge.code or not row.open(now):
             return False
-        if self._users[row.user_id].two_factor or not self._swapped(before, after):
+        if self._users[row.user_id].two_factor or not self._acts(before.sid, row.user_id):
+            return False
+        if not self._swapped(before, after):
             return False
         self._challenges[row.id] = replace(row, ended_at=now, tries=row.tries - 1)
         return True
@@ -73,21 +77,21 @@ class MemoryOwn(MemoryChallenges):
         self._queue(mail)
         return True
 
-    async def redeem_change(
-        self, challenge: Challenge, email: str, *, keep: str, mail: Mail
-    ) -> Sequence[Revoked] | None:
+    async def redeem_change(self, challenge: Challenge, email: str, *, keep: str, mail: Mail) -> Moved | None:
         row, now = self._challenges.get(challenge.id), self._clock.now()
         if row is None or not row.open(now) or not self._acts(keep, row.user_id):
             return None
         holder = next((user for user in self._users.values() if user.email == email), None)
-        if holder is not None and holder.status is not Status.UNVERIFIED:
-            return None
         if holder is not None:
+            waiting = any(link.kind is Kind.VERIFY and link.open(now) for link in self._theirs(holder.id))
+            if holder.status is not Status.UNVERIFIED or waiting:
+                return None
             await self._delete(holder.id, now)
         self._queue(mail)
         self._users[row.user_id] = replace(self._users[row.user_id], email=email, email_verified=True)
         self._end_theirs(row.user_id)
-        return await self.end_sessions(row.user_id, End.ADDRESS, now=now, keep=keep)
+        ended = await self.end_sessions(row.user_id, End.ADDRESS, now=now, keep=keep)
+        return Moved(ended, [] if holder is None else [holder.id])
 
     async def list_factors(self, user_id: str) -> Sequence[Factor]:
         return [self._factors[key] for key in sorted(self._factors) if self._factors[key].user_id == user_id]
@@ -135,7 +139,9 @@ class MemoryOwn(MemoryChallenges):
         if sid is None:
             return user_id in self._users
         row = self._sessions.get(sid)
-        return row is not None and row.user_id == user_id and row.ended_at is None
+        if row is None or row.user_id != user_id or row.ended_at is not None:
+            return False
+        return not row.expired(self._clock.now())
 
     def _swapped(self, before: Session, after: Session) -> bool:
         """Write a rotation, unless it is too late for it."""

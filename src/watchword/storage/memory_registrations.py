@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from watchword.core.challenge import Challenge, Kind, may_link
 from watchword.core.mail import Mail
-from watchword.core.registration import KEPT, REMEMBERED
+from watchword.core.registration import KEPT, LOOKED_THROUGH
 from watchword.core.revocation import Revoked
 from watchword.core.session import End
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
-from watchword.ports import Registered
+from watchword.ports import Forgotten, Registered
 from watchword.storage.memory_challenges import MemoryChallenges
 
 
@@ -50,8 +50,8 @@ class MemoryRegistrations(MemoryChallenges):
         return Registered(theirs.id, created, sent=True)
 
     async def recent_links(self, user_id: str, kind: Kind) -> Sequence[Challenge]:
-        rows = [row for row in self._theirs(user_id) if row.kind is kind]
-        return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:REMEMBERED]
+        rows = [row for row in self._theirs(user_id) if row.kind is kind and row.ended_at is None]
+        return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:LOOKED_THROUGH]
 
     async def redeem_registration(
         self, challenge: Challenge, email: str, digest: str, username: str | None
@@ -77,12 +77,12 @@ class MemoryRegistrations(MemoryChallenges):
         self._end_theirs(user.id)
         return await self.end_sessions(user.id, End.PASSWORD, now=now)
 
-    async def _sweep_unverified(self, now: int, batch: int) -> int:
+    async def forget_unverified(self, *, now: int, after: str, batch: int) -> Forgotten:
         last: dict[str, int] = {}
         for row in self._challenges.values():
-            if row.kind is Kind.VERIFY and self._waited_for(row):
+            if self._waited_for(row):
                 last[row.user_id] = max(row.expires_at, last.get(row.user_id, 0))
-        old = [user_id for user_id, expired in last.items() if expired < now - KEPT][:batch]
+        old = sorted(key for key, expired in last.items() if key > after and expired < now - KEPT)[:batch]
         for user_id in old:
             await self.delete_user(user_id, now=now)
-        return len(old)
+        return Forgotten(old, (), old[-1] if old else None)

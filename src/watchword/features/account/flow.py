@@ -18,7 +18,7 @@ from watchword.core.challenge import (
 )
 from watchword.core.device import device_label
 from watchword.core.session import Client, End
-from watchword.core.user import Status, canonical_email
+from watchword.core.user import Status, canonical_email, masked
 from watchword.core.uuid7 import uuid7
 from watchword.errors import FieldError, InvalidRequest, RateLimited, SessionEnded
 from watchword.events import Event
@@ -38,7 +38,7 @@ TAKEN = "address_taken"
 
 async def delete(world: World, loaded: LoadedSession, *, client: Client) -> None:
     """The user and all that is theirs go; what was revoked stays known until every access token has expired. The owner
-    is told where they were reached last. Raises SessionEnded."""
+    is told where they were reached last. Raises SessionEnded, StillReferenced."""
     user, sid, now = loaded.user, loaded.session.sid, world.clock.now()
     mail = sealed(world, DELETED, user.email, _from(client))
     ended = await world.store.delete_own_user(user.id, keep=sid, mail=mail)
@@ -60,7 +60,9 @@ async def ask_change(world: World, loaded: LoadedSession, email: str, *, client:
     new = canonical_email(email)
     if new == user.email:
         raise InvalidRequest(errors=(FieldError("email", "unchanged", "This is your address already."),))
-    await admit(world, ("email_change", new), client=client, user_id=user.id)
+    # As one: who has had enough of their own spends nothing of an address, which may be waiting for its owner.
+    asked = ("email_change_user", user.id), ("email_change", new)
+    await admit(world, *asked, client=client, user_id=user.id)
     holder = await world.store.find_user(new)
     # Who only signed up with it has proved nothing, and must keep nobody from their own address.
     taken = holder is not None and holder.status is not Status.UNVERIFIED
@@ -76,7 +78,9 @@ async def ask_change(world: World, loaded: LoadedSession, email: str, *, client:
         sent_at=now,
         expires_at=now + LINK_LIFE,
     )
-    payload = {"token": token(secret), "minutes": LINK_LIFE // 60_000_000, **_from(client)}
+    # Who waits for a link of their own must see that this one is of somebody else's account.
+    told = {"account": masked(user.email), **_from(client)}
+    payload = {"token": token(secret), "minutes": LINK_LIFE // 60_000_000, **told}
     mail = sealed(world, TAKEN, new, _from(client)) if taken else sealed(world, LINK, new, payload)
     issued = await world.store.issue_change(challenge, mail, keep=sid)
     if issued is None:

@@ -9,6 +9,7 @@ from watchword.core.user import MAX_LOGIN
 from watchword.errors import (
     BadRequest,
     CsrfRejected,
+    Forbidden,
     InvalidRequest,
     InvalidToken,
     PayloadTooLarge,
@@ -68,7 +69,7 @@ def router(site: Site) -> APIRouter:
         f"{prefix}/me",
         summary="Delete my account",
         response_model=Ok,
-        responses=answers(BadRequest, CsrfRejected, *_UNKNOWN),
+        responses=answers(BadRequest, CsrfRejected, Forbidden, *_UNKNOWN),
     )
     async def delete(request: Request) -> Response:
         principal, loaded = await site.signed_in(request.scope)

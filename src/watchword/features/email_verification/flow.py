@@ -11,9 +11,10 @@ from typing import NoReturn
 
 from watchword import events
 from watchword.core.challenge import Kind, digest_of
+from watchword.core.device import device_label
 from watchword.core.registration import Registration, meant
 from watchword.core.session import Client
-from watchword.core.user import Status, canonical_login
+from watchword.core.user import Status, User, canonical_login
 from watchword.core.uuid7 import uuid7
 from watchword.errors import ChallengeExpired
 from watchword.events import Event
@@ -58,12 +59,19 @@ async def resend(world: World, email: str, *, client: Client) -> None:
     waits = user is not None and user.status is Status.UNVERIFIED
     whose = user.id if user is not None and waits else nobody
     again = meant(await world.store.recent_links(whose, Kind.VERIFY), client.ip)
-    made = Registration.of(again.payload) if again else Registration("", None, "", "")
+    made = Registration.of(again.payload) if again else _left(user if waits else None)
     to = user.email if user is not None else login
-    challenge, mail = verification.link(world, made, to, user_id=whose if again else nobody)
+    challenge, mail = verification.link(world, made, to, user_id=whose if made.digest else nobody)
     sent = await world.store.issue_link(challenge, mail)
     world.mail_queued()
     world.emit(Event(events.VERIFY_REQUESTED, now, whose if sent else None, None, client.ip))
+
+
+def _left(user: User | None) -> Registration:
+    """What somebody is verified with whose links an administrator has ended, by a password of theirs or by disabling:
+    the password that the user has. Without any there is nothing to send."""
+    digest = user.digest if user is not None else None
+    return Registration(digest or "", None, device_label(""), "")
 
 
 async def _found(world: World, presented: str | None) -> LoadedLink | None:

@@ -8,6 +8,7 @@ from watchword.core.session import Client, End
 from watchword.events import Event
 from watchword.flows.end import tell
 from watchword.flows.outbox import sealed
+from watchword.flows.sweep import UNVERIFIED
 from watchword.ports import LoadedLink, World
 
 CHANGED = "address_changed"
@@ -27,10 +28,12 @@ async def complete(world: World, found: LoadedLink, password: str | None, client
     new, sid = challenge.payload["new"], challenge.payload["sid"]
     payload = {"device": device_label(client.user_agent), "ip": client.ip}
     mail = sealed(world, CHANGED, user.email, payload)
-    ended = await world.store.redeem_change(challenge, new, keep=sid, mail=mail)
-    if ended is None:
+    moved = await world.store.redeem_change(challenge, new, keep=sid, mail=mail)
+    if moved is None:
         return False
     world.mail_queued()
     world.emit(Event(events.ADDRESS_CHANGED, now, user.id, sid, client.ip))
-    tell(world, ended, user_id=user.id, reason=End.ADDRESS, now=now, ip=client.ip)
+    for gone in moved.unproved:
+        world.emit(Event(events.USER_DELETED, now, gone, None, client.ip, UNVERIFIED))
+    tell(world, moved.ended, user_id=user.id, reason=End.ADDRESS, now=now, ip=client.ip)
     return True

@@ -175,7 +175,7 @@ def router(site: Site) -> APIRouter:
             summary="Ask for a link that sets a new password",
             body=Forgotten,
             answer=Ok,
-            problems=(*_BAD, Unavailable),
+            problems=(*_BAD, RateLimited, Unavailable),
             status=202,
         ),
         post(
@@ -184,7 +184,7 @@ def router(site: Site) -> APIRouter:
             summary="Set a new password by a link",
             body=Reset,
             answer=Ok,
-            problems=(*_BAD, ChallengeExpired, Overloaded, Unavailable),
+            problems=(*_BAD, ChallengeExpired, RateLimited, Overloaded, Unavailable),
         ),
     ]
     alias = sign_in(f"{prefix}/login/credentials", documented=False)

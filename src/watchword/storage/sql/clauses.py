@@ -80,15 +80,18 @@ def limited(query: Select[Any]) -> Select[Any]:
 
 
 def locked(*conditions: ColumnElement[bool], acting: bool) -> Select[Any]:
-    """The lock of the user and, if one of their sessions is `acting`, of that: none that has ended. In this order, as
+    """The lock of the user and, if one of their sessions is `acting`, of that: none that is over. In this order, as
     everywhere; the session is locked too as one that ends alone does not wait for its user."""
     whose = select(_user.id)
     if acting:
-        live = and_(
-            _session.user_id == _user.id, _session.sid == bindparam("keep"), _session.ended_at.is_(None)
-        )
-        whose = whose.join_from(ww_user, ww_session, live)
+        whose = whose.join_from(ww_user, ww_session, vouching())
     return whose.where(_user.id == bindparam("user_id"), *conditions).with_for_update()
+
+
+def vouching() -> ColumnElement[bool]:
+    """The session that somebody acts from: neither ended nor, by the clock that decides, expired."""
+    live = and_(_session.ended_at.is_(None), _session.idle_until > Now(), _session.ends_at > Now())
+    return and_(_session.user_id == _user.id, _session.sid == bindparam("keep"), live)
 
 
 def ending(*which: ColumnElement[bool]) -> tuple[ClauseElement, ClauseElement]:

@@ -1,5 +1,5 @@
 """The statements of people who change their own account, signed in: each begins with the lock of user and session, and
-nothing is written for a session that has ended.
+nothing is written for a session that is over.
 
 A swap stands in the transaction of what it is part of, so that no answer is lost between the two.
 """
@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     false,
     literal_column,
+    or_,
     select,
     true,
     update,
@@ -27,12 +28,13 @@ from sqlalchemy import (
 
 from watchword.core.challenge import Kind
 from watchword.storage.sql import challenges, links, outbox
-from watchword.storage.sql.clauses import Now, Script, compiled, ending, locked
+from watchword.storage.sql.clauses import Now, Script, compiled, ending, locked, vouching
 from watchword.storage.sql.rows import CHALLENGE, SWAPPED
 from watchword.storage.sql.tables import ww_challenge, ww_session, ww_user
 
 _user, _session, _row = ww_user.c, ww_session.c, ww_challenge.c
 _other = ww_user.alias("other").c
+_others = ww_challenge.alias("others").c
 _active = _user.status == literal_column("'active'")
 _unverified: ColumnElement[str] = literal_column("'unverified'")
 _users_row = _user.id == bindparam("user_id")
@@ -96,7 +98,7 @@ def compose(dialect: Dialect) -> OwnStatements:
             locked(_active, acting=True), links.made(), _only_the_last(), outbox.queue(links.there())
         ),
         redeem_change=script(
-            _proving(~exists().where(_other.email == bindparam("email"), _other.status != _unverified)),
+            _proving(~exists().where(_other.email == bindparam("email"), _held(_other))),
             *end_others,
             _unproved(),
             _changed(email=bindparam("email"), email_verified=true()),
@@ -117,15 +119,20 @@ def _find_proof() -> Select[Any]:
 
 def _proving(*conditions: ColumnElement[bool]) -> Select[Any]:
     """The lock of user, challenge and session, in this order as everywhere."""
-    live = and_(_session.user_id == _user.id, _session.sid == bindparam("keep"), _session.ended_at.is_(None))
-    right = select(_user.id).join_from(ww_user, ww_challenge).join(ww_session, live)
+    right = select(_user.id).join_from(ww_user, ww_challenge).join(ww_session, vouching())
     return right.where(_mine, challenges.is_open(), _active, *conditions).with_for_update()
 
 
 def _unproved() -> ClauseElement:
     """Who only signed up with an address leaves it to who has proved it."""
-    theirs = and_(_user.email == bindparam("email"), _user.status == _unverified)
+    theirs = and_(_user.email == bindparam("email"), ~_held(_user))
     return delete(ww_user).where(theirs).returning(_user.id)
+
+
+def _held(whose: Any) -> ColumnElement[bool]:
+    """Whether somebody's address is theirs: unless they only signed up with it, and the time to confirm it is over."""
+    link = and_(_others.user_id == whose.id, _others.kind == literal_column(f"'{Kind.VERIFY}'"))
+    return or_(whose.status != _unverified, exists().where(link, challenges.is_open(_others)))
 
 
 def _changed(**values: ColumnElement[Any]) -> ClauseElement:

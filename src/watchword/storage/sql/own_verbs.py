@@ -11,7 +11,8 @@ from watchword.core.factor import Factor
 from watchword.core.mail import Mail
 from watchword.core.revocation import Revoked
 from watchword.core.session import End, Session
-from watchword.errors import AlreadyExists
+from watchword.errors import AlreadyExists, StillReferenced
+from watchword.own_store import Moved
 from watchword.storage.sql.clauses import Script
 from watchword.storage.sql.link_verbs import revoked
 from watchword.storage.sql.rows import (
@@ -24,6 +25,9 @@ from watchword.storage.sql.rows import (
     swapped_parameters,
 )
 from watchword.storage.sql.statements import Statements
+
+_UNPROVED = 3
+"""Which statement of `redeem_change` tells who went."""
 
 
 class OwnVerbs(ABC):
@@ -65,15 +69,18 @@ class OwnVerbs(ABC):
         results = await self._write(self._statements.own.issue_change, parameters)
         return bool(results[1]) if results[0] else None
 
-    async def redeem_change(
-        self, challenge: Challenge, email: str, *, keep: str, mail: Mail
-    ) -> Sequence[Revoked] | None:
+    async def redeem_change(self, challenge: Challenge, email: str, *, keep: str, mail: Mail) -> Moved | None:
         parameters = {"challenge": challenge.id, "user_id": challenge.user_id, "email": email, "keep": keep}
         parameters |= {"ended_as": End.ADDRESS.value} | mail_parameters(mail)
         try:
-            return revoked(await self._write(self._statements.own.redeem_change, parameters))
-        except AlreadyExists:  # somebody has taken it since the condition was read
+            results = await self._write(self._statements.own.redeem_change, parameters)
+        except (
+            AlreadyExists,
+            StillReferenced,
+        ):  # taken since the condition was read, or nobody can let go of it
             return None
+        ended = revoked(results)
+        return None if ended is None else Moved(ended, [row[0] for row in results[_UNPROVED]])
 
     async def list_factors(self, user_id: str) -> Sequence[Factor]:
         rows = await self._read(self._statements.list_factors, {"user_id": user_id})

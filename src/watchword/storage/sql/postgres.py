@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, Unavailable
+from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, StillReferenced, Unavailable
 from watchword.storage.sql.rows import Parameters, Row
 from watchword.storage.sql.statements import Script, compose
 from watchword.storage.sql.urls import parse
@@ -183,13 +183,16 @@ async def _transaction(connection: Connection, script: Script, parameters: Param
 @contextmanager
 def _translated() -> Iterator[None]:
     """Whatever says more about the database than about the statement is "not now"; its cause goes to the log, not to
-    a client. What a unique index refuses has become somebody's since a condition was read."""
+    a client. What a unique index refuses has become somebody's since a condition was read; what a
+    foreign key refuses is an end, as we write for nobody whom we have not locked."""
     try:
         yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise StaleSchemaError(STALE) from error
     except psycopg.errors.UniqueViolation as error:
         raise AlreadyExists from error
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise StillReferenced from error
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, TimeoutError) as error:
         raise Unavailable(retry_after=1) from error
 

@@ -11,7 +11,8 @@ from watchword.core.registration import KEPT
 from watchword.core.revocation import Revoked
 from watchword.core.session import End
 from watchword.core.user import User
-from watchword.ports import Registered
+from watchword.errors import StillReferenced
+from watchword.ports import Forgotten, Registered
 from watchword.storage.sql.link_verbs import mark, revoked
 from watchword.storage.sql.rows import (
     Parameters,
@@ -52,7 +53,16 @@ class RegistrationVerbs(ABC):
         parameters |= {"digest": digest, "username": username, "ended_as": End.PASSWORD.value}
         return revoked(await self._write(self._statements.redeem_registration, parameters))
 
-    async def _sweep_unverified(self, now: int, batch: int) -> int:
-        parameters = {"horizon": now - KEPT, "limit": batch}
-        [users] = await self._write(self._statements.sweep_unverified, parameters)
-        return len(users)
+    async def forget_unverified(self, *, now: int, after: str, batch: int) -> Forgotten:
+        parameters: Parameters = {"horizon": now - KEPT, "after": after, "limit": batch}
+        ids = [row[0] for row in await self._read(self._statements.long_unverified, parameters)]
+        gone, held = [], []
+        for user_id in ids:  # each alone: one that the app holds on to keeps nobody else
+            parameters = {"user_id": user_id, "horizon": now - KEPT}
+            try:
+                results = await self._write(self._statements.forget_unverified, parameters)
+            except StillReferenced:
+                held.append(user_id)
+            else:
+                gone += [row[0] for row in results[-1]] if len(results) == 2 else []
+        return Forgotten(gone, held, ids[-1] if ids else None)

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from watchword.core.challenge import LINKS_AN_HOUR, SKEW, Kind
-from watchword.core.registration import REMEMBERED
+from watchword.core.registration import LOOKED_THROUGH
 from watchword.spans import HOUR
 from watchword.storage.sql import outbox
 from watchword.storage.sql.clauses import Now, limited
@@ -53,6 +53,15 @@ def _micros(count: int) -> ColumnElement[int]:
 
 _none, _one = literal_column("0", Integer), literal_column("1", Integer)
 _open = and_(_row.ended_at.is_(None), _row.sent_at <= Now() + _micros(SKEW), _row.expires_at > Now())
+
+
+def _verifies(row: Any) -> ColumnElement[bool]:
+    kind: ColumnElement[bool] = row.kind == literal_column(f"'{Kind.VERIFY.value}'")
+    return kind
+
+
+_horizon = bindparam("horizon", type_=BigInteger)
+_newer = exists().where(_theirs.user_id == _user.id, _verifies(_theirs), _theirs.expires_at >= _horizon)
 
 
 def register(dialect: Dialect, create_user: ClauseElement) -> tuple[ClauseElement, ...]:
@@ -90,9 +99,9 @@ def recent() -> Select[Any]:
     """Newest first."""
     return (
         select(*(_row[name] for name in CHALLENGE))
-        .where(_row.user_id == bindparam("user_id"), _row.kind == _kind)
+        .where(_row.user_id == bindparam("user_id"), _row.kind == _kind, _row.ended_at.is_(None))
         .order_by(_row.created_at.desc(), _row.id.desc())
-        .limit(literal_column(str(REMEMBERED), Integer))
+        .limit(literal_column(str(LOOKED_THROUGH), Integer))
         .offset(literal_column("0", Integer))
     )
 
@@ -124,21 +133,19 @@ def redeem() -> tuple[ClauseElement, ...]:
 
 
 def waited_for() -> ColumnElement[bool]:
-    """Of a challenge: whether an unverified user would lose with it what they signed up with."""
-    waits = exists().where(_user.id == _row.user_id, _unverified)
-    return and_(_verifies(_row), _row.ended_at.is_(None), waits)
+    """Of a challenge: whether it is what an unverified user signed up with, or tells how long ago that was."""
+    return and_(_verifies(_row), exists().where(_user.id == _row.user_id, _unverified))
 
 
-def sweep() -> ClauseElement:
-    """Unverified users whose every link expired long ago, and all that is theirs."""
-    horizon = bindparam("horizon", type_=BigInteger)
-    newer = exists().where(_theirs.user_id == _user.id, _verifies(_theirs), _theirs.expires_at >= horizon)
-    old = select(_row.user_id).where(_row.expires_at < horizon, waited_for())
-    gone = limited(select(_user.id).where(_user.id.in_(old), _unverified, ~newer))
-    gone = gone.with_for_update(skip_locked=True)
-    return delete(ww_user).where(_user.id.in_(gone)).returning(_user.id)
+def long_unverified() -> Select[Any]:
+    """The ids of those whose every link expired long ago."""
+    old = select(_row.user_id).where(_row.expires_at < _horizon, _verifies(_row))
+    behind = _user.id > bindparam("after")
+    return limited(select(_user.id).where(_user.id.in_(old), behind, _unverified, ~_newer).order_by(_user.id))
 
 
-def _verifies(row: Any) -> ColumnElement[bool]:
-    kind: ColumnElement[bool] = row.kind == literal_column(f"'{Kind.VERIFY.value}'")
-    return kind
+def forget() -> tuple[ClauseElement, ...]:
+    """The lock of one of them, unless somebody holds it; their end, if they have been given no other link: asked again
+    behind the lock, as who signs up meanwhile locks the user and writes elsewhere."""
+    locked = select(_user.id).where(_users_row, _unverified).with_for_update(skip_locked=True)
+    return locked, delete(ww_user).where(_users_row, ~_newer).returning(_user.id)

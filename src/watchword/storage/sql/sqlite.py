@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy.dialects import sqlite
 
-from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, Unavailable
+from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, StillReferenced, Unavailable
 from watchword.ports import Clock
 from watchword.settings import Synchronous
 from watchword.storage.sql.batches import BatchThread
@@ -240,6 +240,8 @@ def _told(error: Exception) -> Exception:
         told = Unavailable(retry_after=1)
     elif getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
         told = AlreadyExists()
+    elif getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        told = StillReferenced()
     elif isinstance(error, sqlite3.OperationalError) and str(error).startswith(_STALE):
         told = StaleSchemaError(STALE)
     else:

@@ -75,11 +75,13 @@ class Statements:
     list_factors: str
     load_link: str
     recent_links: str
+    long_unverified: str
 
     create_user: Script
     replace_digest: Script
     change_password: Script
     enable: Script
+    enable_user: Script
     disable: Script
     change_roles: Script
     delete_user: Script
@@ -117,7 +119,7 @@ class Statements:
     redeem_reset: Script
     register: Script
     redeem_registration: Script
-    sweep_unverified: Script
+    forget_unverified: Script
     own: own.OwnStatements
     events: events.EventStatements
 
@@ -161,6 +163,7 @@ def compose(dialect: Dialect) -> Statements:
         replace_digest=script(_replace_digest()),
         change_password=script(change_password, *end_others, challenges.end_all()),
         enable=script(change_status),
+        enable_user=script(_enable_user()),
         disable=script(change_status, *end_all, challenges.end_all()),
         change_roles=script(_change_roles()),
         delete_user=script(lock_user, *end_all, delete(ww_user).where(_users_row).returning(_user.id)),
@@ -203,7 +206,8 @@ def compose(dialect: Dialect) -> Statements:
         redeem_registration=script(
             registrations.redeemable(), *end_all, *registrations.redeem(), challenges.end_all()
         ),
-        sweep_unverified=script(registrations.sweep()),
+        long_unverified=one(registrations.long_unverified()),
+        forget_unverified=script(*registrations.forget()),
         redeem_reset=script(
             links.redeemable(), *end_all, *links.reset(), challenges.end_all(), outbox.queue()
         ),
@@ -250,6 +254,12 @@ def _replace_digest() -> ClauseElement:
         .values(digest=bindparam("digest"))
         .returning(_user.id)
     )
+
+
+def _enable_user() -> ClauseElement:
+    """Judged by the row as it is now: who proves their address at the same moment is active either way."""
+    status = case((_user.email_verified, literal_column("'active'")), else_=literal_column("'unverified'"))
+    return update(ww_user).where(_users_row).values(status=status).returning(_user.status)
 
 
 def _change_roles() -> ClauseElement:

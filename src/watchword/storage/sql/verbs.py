@@ -117,6 +117,10 @@ class SqlStore(ArrivalVerbs, EventVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs)
         parameters = {"user_id": user_id, "status": status.value, "ended_as": End.DISABLED.value}
         return revoked(await self._write(script, parameters))
 
+    async def enable_user(self, user_id: str) -> Status | None:
+        [enabled] = await self._write(self._statements.enable_user, {"user_id": user_id})
+        return Status(enabled[0][0]) if enabled else None
+
     async def change_roles(self, user_id: str, roles: tuple[str, ...], *, now: int) -> TokensFrom | None:
         parameters = {"user_id": user_id, "roles": text_of(roles), "second": now // 1_000_000}
         [changed] = await self._write(self._statements.change_roles, parameters)
@@ -208,10 +212,9 @@ class SqlStore(ArrivalVerbs, EventVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs)
         [revocations] = await self._write(self._statements.sweep_revocations, revoked)
         [mail] = await self._write(self._statements.sweep_mail, {"horizon": now, "limit": batch})
         forgotten = {"horizon": now - REMEMBERED, "limit": batch}
-        users = await self._sweep_unverified(now, batch)
         [challenges] = await self._write(self._statements.sweep_challenges, forgotten)
         [budgets] = await self._write(self._statements.sweep_throttle, {"limit": batch})
-        rows = len(sessions) + len(revocations) + len(mail) + users + len(challenges) + len(budgets)
+        rows = len(sessions) + len(revocations) + len(mail) + len(challenges) + len(budgets)
         return rows + await self._sweep_events(now, batch)
 
     async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
