@@ -20,7 +20,7 @@ from watchword.drivers.clock import SystemClock
 from watchword.drivers.journal import Journal
 from watchword.drivers.recorder import BATCH, Recorder
 from watchword.errors import Unavailable
-from watchword.events import ACCESS_DENIED, SIGN_IN_FAILED, SIGNED_IN, Event
+from watchword.events import ACCESS_DENIED, CODE_REFUSED, CONTROL_FAILED, SIGN_IN_FAILED, SIGNED_IN, Event
 from watchword.ports import EventSink
 from watchword.storage.memory import MemoryStore
 from watchword.storage.sql.migrate import migrate
@@ -57,8 +57,8 @@ def recording(
     return Recorder(store, TravellingClock(micros=clock), journal=journal, sink=sink)
 
 
-def event(number: int, name: str = SIGNED_IN) -> Event:
-    return Event(name, 10**15 + number, detail=str(number))
+def event(number: int, name: str = SIGNED_IN, detail: str | None = None) -> Event:
+    return Event(name, 10**15 + number, detail=str(number) if detail is None else detail)
 
 
 async def test_an_event_reaches_every_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -214,6 +214,45 @@ async def test_a_flood_of_refusals_fills_no_disk_and_hides_nothing_else(tmp_path
     assert (len(lost), sum(lost)) == (2, 2 * REFUSAL_RATE.count)
     names = [json.loads(line)["name"] for line in file.read_text().splitlines()]
     assert names.count(ACCESS_DENIED) == 3 * REFUSAL_RATE.count + 1
+
+
+async def test_no_event_hides_behind_the_noise_of_another() -> None:
+    """ASVS 16.3.4: forged tokens cost their sender nothing, and must not keep a failing control out of the table."""
+    store = Shaky()
+    record = Recorder(store, TravellingClock(), journal=None, sink=None)
+    for number in range(2 * REFUSAL_RATE.count):
+        record(event(number, ACCESS_DENIED))
+        record(event(number, CONTROL_FAILED, "limits login"))
+    for number, detail in enumerate(("events_file", "revocations")):
+        record(event(number, CONTROL_FAILED, detail))
+    record(event(0, CODE_REFUSED))
+    await record.drain()
+    names = [row.name for row in store.rows()]
+    assert names.count(ACCESS_DENIED) == REFUSAL_RATE.count
+    assert names.count(CONTROL_FAILED) == REFUSAL_RATE.count + 2
+    assert names.count(CODE_REFUSED) == 1
+
+
+async def test_a_log_that_raises_undoes_nothing(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """F12: what an app's handler does with an event is not a reason to answer a sign-in by a failure."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError("the log is full")
+
+    store, handler, log = Shaky(), Broken(), logging.getLogger("watchword.events")
+    record = Recorder(store, TravellingClock(), journal=None, sink=None)
+    log.addHandler(handler)
+    try:
+        with caplog.at_level(logging.INFO, "watchword.events"):
+            record(event(0, CODE_REFUSED))
+    finally:
+        log.removeHandler(handler)
+    await record.drain()
+    assert [row.name for row in store.rows()] == [CODE_REFUSED]
+    assert "the log is full" in capsys.readouterr().err
 
 
 async def test_a_row_that_the_table_refuses_keeps_no_other_out(caplog: pytest.LogCaptureFixture) -> None:

@@ -174,6 +174,7 @@ def test_a_followed_link_moves_the_account(lab: Lab) -> None:
     ask(lab, here)
     (mail, payload), *_ = lab.mails
     assert (mail.to, mail.kind, payload["minutes"]) == (NEW, "address", 30)
+    assert mail.expires_at - mail.created_at == LINK_LIFE, "as long as the link, and before any notice"
     assert payload["account"] == "a…@example.com", "who it is, for its owner alone"
     assert EMAIL not in lab.world.letters.write(mail, payload).text
     assert lab.stored() == user, "nothing has changed yet"

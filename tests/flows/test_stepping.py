@@ -198,6 +198,7 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     "watchword.flows.end.log_out_everywhere": lambda lab: end.log_out_everywhere(
         lab.world, end.Brought(None, lab.session().access_token.encode()), ip=""
     ),
+    "watchword.flows.follow.database_clock": lambda lab: follow.database_clock(lab.world),
     "watchword.flows.follow.poll": lambda lab: follow.poll(lab.world, None),
     "watchword.flows.limits.admit": lambda lab: limits.admit(lab.world, ("login", "x"), client=HOME),
     "watchword.flows.limits.admit_here": lambda lab: limits.admit_here(

@@ -11,15 +11,19 @@ from tests.storage.contract_registrations import redeem, signed_up
 from tests.storage.samples import SECOND, new_mail, now_of, query, raw, stored_session, stored_user
 from watchword.auth import Watchword
 from watchword.core.challenge import LINK_LIFE, Challenge
+from watchword.core.record import Recorded
 from watchword.core.registration import KEPT
 from watchword.core.user import Status
 from watchword.drivers.clock import SystemClock
 from watchword.errors import StillReferenced
+from watchword.events import Event
 from watchword.flows.sweep import BATCH, sweep
 from watchword.settings import Settings
+from watchword.spans import DAY
 from watchword.storage.sql import open_store
 from watchword.storage.sql.rows import Parameters, Row
 from watchword.storage.sql.verbs import SqlStore
+from watchword.testing import TravellingClock
 
 LATER = LINK_LIFE + KEPT + 60 * SECOND
 TABLE = "CREATE TABLE app_note (user_id text{collation} REFERENCES ww_user (id))"
@@ -116,6 +120,21 @@ async def test_who_signs_up_between_the_look_and_the_end_stays(
     assert forgotten.last == links[0].user_id
     assert (forgotten.gone, forgotten.held) == ([], [])
     assert await redeem(store, links[0]) == []
+
+
+async def test_a_host_whose_clock_is_wrong_sweeps_nothing_that_is_new(postgres: str) -> None:
+    """F8: a hundred days ahead; what is old is told by the database's clock."""
+    store = open_store(postgres, SystemClock())
+    user = await stored_user(store)
+    session = await stored_session(store, user)
+    event = Recorded(user.id, Event("signed_in", SystemClock().now(), user.id))
+    await store.append_events([event])
+    ahead = TravellingClock(micros=SystemClock().now() + 100 * DAY)
+    auth = Watchword(Settings(secret=(SECRET,), url=URL), store=store, clock=ahead)
+    await sweep(auth.world)
+    assert [row.id for row in await store.list_events(user.id, before=None, limit=9)] == [event.id]
+    assert await store.list_sessions(user.id, now=await now_of(store)) == [session]
+    await auth.aclose()
 
 
 async def test_a_sweep_passes_over_whom_the_app_holds_and_says_so_once(

@@ -27,9 +27,10 @@ REFUSALS = frozenset(
         events.CONTROL_FAILED,
     }
 )
-"""What a stranger can bring about as fast as requests are answered: any other costs a hash, a limit or a right."""
+"""What a stranger can bring about as fast as requests are answered: any other costs a hash, a limit or a right. Of
+`control_failed` those alone that are told of each request, which have a name behind what failed."""
 REFUSAL_RATE = Rate(1_000, 200 * SECOND)
-"""So many of them the table takes from a process: a flood must not fill the database's disk (SECURITY-TARGET F14)."""
+"""So many of each the table takes from a process: a flood must not fill the database's disk (SECURITY-TARGET F14)."""
 MAX_DETAIL = 300
 MAX_WORD = 100
 """Of every other text of an event, in characters."""
@@ -43,6 +44,13 @@ class Recorded:
     id: str
     event: Event
     written_at: int = 0
+
+
+def budget_of(event: Event) -> str | None:
+    """The name of the budget that an event counts in, one for each kind, so that none hides behind the noise of
+    another; None for what the table always takes."""
+    once = event.name == events.CONTROL_FAILED and " " not in (event.detail or "")
+    return event.name if event.name in REFUSALS and not once else None
 
 
 def tidied(event: Event) -> Event:

@@ -12,11 +12,12 @@ import asyncio
 import logging
 import secrets
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from watchword import events
-from watchword.core.record import REFUSAL_RATE, REFUSALS, Recorded, json_line, tidied
+from watchword.core.record import REFUSAL_RATE, Recorded, budget_of, json_line, tidied
 from watchword.core.throttle import take
 from watchword.core.uuid7 import following, uuid7
 from watchword.drivers.journal import Journal
@@ -52,7 +53,7 @@ class Recorder:
         self._under_way: Sequence[Recorded] = ()
         self._lost = 0
         self._told_lost_at: int | None = None
-        self._refusals: int | None = None
+        self._refusals: dict[str, int] = {}
         self._missed = 0
         self._file_outage = Outage(self, clock, "events_file")
         self._table_outage = Outage(self, clock, "events")
@@ -60,7 +61,10 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         event = tidied(event)
         recorded = self._queued(event)
-        event_log.info("%s", event.name, extra={"event": event, "event_id": recorded.id})
+        try:
+            event_log.info("%s", event.name, extra={"event": event, "event_id": recorded.id})
+        except Exception:  # noqa: BLE001 - a handler of the app's, and what has happened is not undone by it
+            traceback.print_exc()
         self._note(recorded)
         if self._sink is not None:
             try:
@@ -119,8 +123,8 @@ class Recorder:
             fresh = uuid7(now, secrets.token_bytes(10))
             self._last = fresh if fresh > self._last else following(self._last, secrets.token_bytes(4))
             recorded = Recorded(self._last, event)
-            if event.name in REFUSALS:
-                admitted, self._refusals, _ = take(self._refusals, now, REFUSAL_RATE)
+            if (budget := budget_of(event)) is not None:
+                admitted, self._refusals[budget], _ = take(self._refusals.get(budget), now, REFUSAL_RATE)
                 if not admitted:
                     self._lost += 1
                     return recorded

@@ -19,15 +19,22 @@ REST = 99
 in or refreshes waits for: what it is kept from for a hundredth of the time is not seen in their 99th percentile
 (`python -m bench sweep`), and some millions of rows go in a day all the same."""
 FIRST_SWEEP_SECONDS = 300.0
+LONGEST_REST = 60.0
+"""Seconds of a rest at most: a batch that waited for a lock, or in which the clock was set, says nothing of others."""
 BRIEF_REST = 9
 """The same for whoever sweeps at an hour of their own choice, and waits for the end."""
 
 log = logging.getLogger("watchword")
 
 
+def rest_seconds(took: int, *, times: int = REST) -> float:
+    """How long nothing is deleted behind a batch that took so many µs."""
+    return min(LONGEST_REST, times * took / SECOND)
+
+
 async def rest(took: int, *, times: int = REST) -> None:
     """Let everybody else have their turn. `took` in µs."""
-    await asyncio.sleep(times * took / SECOND)
+    await asyncio.sleep(rest_seconds(took, times=times))
 
 
 async def sweep_hourly(world: World) -> None:

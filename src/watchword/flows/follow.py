@@ -15,11 +15,16 @@ _NOTHING_YET = 2**62
 """An instant that no row is younger than: to ask the database for its clock alone."""
 
 
+async def database_clock(world: World) -> int:
+    """The instant, in µs, by the clock that all hosts share where there is one. Raises Unavailable."""
+    return (await world.store.read_revocations(since=_NOTHING_YET)).now
+
+
 async def poll(world: World, last: int | None) -> int:
     """Read what was revoked since `last` (None: all that matters); returns the database's clock, for the next call."""
     store, known, asked_at = world.store, world.revocations, world.clock.now()
     if last is None or known.went_back(asked_at):
-        last = (await store.read_revocations(since=_NOTHING_YET)).now - known.keep
+        last = await database_clock(world) - known.keep
     page = await store.read_revocations(since=last - OVERLAP)
     if page.now < last:
         return await poll(world, None)

@@ -1,4 +1,7 @@
-"""Deleting what nothing needs any more, in batches that never hold a lock for long (ASVS 5.0 14.2.7, R41)."""
+"""Deleting what nothing needs any more, in batches that never hold a lock for long (ASVS 5.0 14.2.7, R41).
+
+What is old is told by the database's clock: a host whose own is wrong must not delete what it should not.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from watchword import events
 from watchword.events import Event
+from watchword.flows.follow import database_clock
 from watchword.ports import World
 from watchword.spans import DAY, HOUR
 
@@ -58,7 +62,8 @@ async def _sweep(world: World, rest: Rest, ours: Callable[[], Awaitable[bool]]) 
     total = 0
     while await ours():
         begun, keep = world.clock.now(), world.revocations.keep
-        gone = await world.store.sweep(now=begun, ended_for=KEPT, revoked_for=keep, batch=BATCH)
+        now = await database_clock(world)
+        gone = await world.store.sweep(now=now, ended_for=KEPT, revoked_for=keep, batch=BATCH)
         if not gone:
             return total + await _forget(world, rest, ours)
         total += gone
@@ -71,7 +76,8 @@ async def _forget(world: World, rest: Rest, ours: Callable[[], Awaitable[bool]])
     total, held, after = 0, 0, ""
     while await ours():
         begun = world.clock.now()
-        told = await world.store.forget_unverified(now=begun, after=after, batch=BATCH)
+        now = await database_clock(world)
+        told = await world.store.forget_unverified(now=now, after=after, batch=BATCH)
         for user_id in told.gone:
             world.emit(Event(events.USER_DELETED, begun, user_id, detail=UNVERIFIED))
         total, held = total + len(told.gone), held + len(told.held)

@@ -81,7 +81,8 @@ async def ask_change(world: World, loaded: LoadedSession, email: str, *, client:
     # Who waits for a link of their own must see that this one is of somebody else's account.
     told = {"account": masked(user.email), **_from(client)}
     payload = {"token": token(secret), "minutes": LINK_LIFE // 60_000_000, **told}
-    mail = sealed(world, TAKEN, new, _from(client)) if taken else sealed(world, LINK, new, payload)
+    kind, values = (TAKEN, _from(client)) if taken else (LINK, payload)
+    mail = sealed(world, kind, new, values, expires_at=now + LINK_LIFE)
     issued = await world.store.issue_change(challenge, mail, keep=sid)
     if issued is None:
         raise SessionEnded
