@@ -281,8 +281,9 @@ class Events(Protocol):
     async def list_events(self, user_id: str | None, *, before: str | None, limit: int) -> Sequence[Recorded]:
         """Of a user or, for None, all there are: newest first by their ids, beginning behind the id `before`."""
 
-    async def read_events(self, *, since: int, limit: int) -> Sequence[Recorded]:
-        """What was written at `since` or later, in the order of writing."""
+    async def read_events(self, *, since: int, after: str = "", limit: int) -> Sequence[Recorded]:
+        """What was written at `since` or later, in the order of writing and, of one instant, of ids. Of those written
+        at `since` itself only what is behind the id `after`, so that the last row of a page leads to the next."""
 
 
 class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Events, Protocol):

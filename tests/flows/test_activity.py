@@ -104,6 +104,21 @@ def test_many_at_once_are_all_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) ->
     assert ids(step(tail.more())) == ids(events)
 
 
+@pytest.mark.parametrize("apart", [1, 0], ids=["one after the other", "at one instant"])
+def test_behind_pages_that_were_told_news_are_found(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, apart: int
+) -> None:
+    """F15: a flood puts more into the overlap of two looks than a page holds."""
+    monkeypatch.setattr(activity, "PAGE", 10)
+    tail, _ = begun(lab)
+    for burst in range(3):
+        events = [new_recorded(ADA) for _ in range(35)]
+        for number, event in enumerate(events):
+            append(lab, event, after=apart * (100 * burst + number) / 1_000_000)
+        assert ids(step(tail.more())) == ids(events)
+        assert step(tail.more()) == []
+
+
 def test_what_is_remembered_does_not_grow(lab: Lab) -> None:
     """F15."""
     tail, _ = begun(lab)

@@ -94,6 +94,18 @@ class EventContract:
         now = await now_of(store)
         assert await store.read_events(since=now + SECOND, limit=9) == []
 
+    async def test_what_was_written_at_one_instant_is_read_page_by_page(self, store: Store) -> None:
+        """F15: one statement dates all its rows alike, and a page may end among them."""
+        events = [new_recorded(ADA) for _ in range(7)]
+        await store.append_events(events[:5])
+        await store.append_events(events[5:])
+        read, since, after = list[str](), 0, ""
+        while page := await store.read_events(since=since, after=after, limit=2):
+            read += [row.id for row in page]
+            since, after = page[-1].written_at, page[-1].id
+        assert sorted(read) == [row.id for row in events]
+        assert set(read[:5]) == {row.id for row in events[:5]}
+
     async def test_events_are_swept_in_batches_when_they_have_been_there_long_enough(
         self, store: Store
     ) -> None:

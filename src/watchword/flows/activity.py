@@ -69,15 +69,17 @@ class Tail:
         return [row for row in found if self._user_id in (None, row.event.user_id)]
 
     async def _unseen(self) -> list[Recorded]:
+        """Page by page from one row to the next: a page of what was shown already ends nothing, as there may be news
+        behind it."""
         found: list[Recorded] = []
-        since, full = self._since, True
+        since, after, full = self._since, "", True
         while full:
-            rows = await self._world.store.read_events(since=since, limit=PAGE)
+            rows = await self._world.store.read_events(since=since, after=after, limit=PAGE)
             new = [row for row in rows if row.id not in self._seen]
             self._seen |= {row.id: row.written_at for row in new}
             found += new
-            full = len(rows) == PAGE and bool(new)
-            since = rows[-1].written_at if rows else since
+            if full := len(rows) == PAGE:
+                since, after = rows[-1].written_at, rows[-1].id
         return found
 
     async def _now(self) -> int:

@@ -25,8 +25,11 @@ class MemoryEvents:
         older = [row for row in rows if before is None or row.id < before]
         return sorted(older, key=lambda row: row.id, reverse=True)[:limit]
 
-    async def read_events(self, *, since: int, limit: int) -> Sequence[Recorded]:
-        return [row for row in self._events.values() if row.written_at >= since][:limit]
+    async def read_events(self, *, since: int, after: str = "", limit: int) -> Sequence[Recorded]:
+        rows = sorted(self._events.values(), key=lambda row: (row.written_at, row.id))
+        return [
+            row for row in rows if row.written_at > since or (row.written_at == since and row.id > after)
+        ][:limit]
 
     def _sweep_events(self, now: int, batch: int) -> int:
         old = [key for key, row in self._events.items() if row.written_at < now - KEPT][:batch]

@@ -36,8 +36,9 @@ class EventVerbs(ABC):
             rows = await self._read(self._statements.events.list_theirs, parameters | {"user_id": user_id})
         return [recorded_of(row) for row in rows]
 
-    async def read_events(self, *, since: int, limit: int) -> Sequence[Recorded]:
-        rows = await self._read(self._statements.events.read, {"since": since, "limit": limit})
+    async def read_events(self, *, since: int, after: str = "", limit: int) -> Sequence[Recorded]:
+        parameters: Parameters = {"since": since, "after": after, "limit": limit}
+        rows = await self._read(self._statements.events.read, parameters)
         return [recorded_of(row) for row in rows]
 
     async def _sweep_events(self, now: int, batch: int) -> int:

@@ -83,8 +83,10 @@ def _listing(*which: ColumnElement[bool]) -> ClauseElement:
 
 
 def _since() -> ClauseElement:
-    """In the order of writing."""
-    recent = select(*_columns).where(_event.written_at >= bindparam("since", type_=BigInteger))
+    """In the order of writing. The first condition is what the index knows."""
+    since = bindparam("since", type_=BigInteger)
+    behind = (_event.written_at > since) | (_event.id > bindparam("after"))
+    recent = select(*_columns).where(_event.written_at >= since, behind)
     return limited(recent.order_by(_event.written_at, _event.id))
 
 
