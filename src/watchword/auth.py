@@ -107,8 +107,8 @@ class Watchword:
         self.settings = settings
         self.mailer = mailer or mailer_of(settings)
         self._bell = Bell()
-        limiter = limiter or limiter_of(settings, store)
         self._recorder = recorder_of(settings, store, clock, on_event)
+        limiter = limiter or limiter_of(settings, store, self._recorder, clock)
         self._redis_hints = redis_hints_of(settings, ring)
         self.world = World(
             store=store,

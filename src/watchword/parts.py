@@ -12,6 +12,7 @@ from watchword.core.user import User
 from watchword.drivers.feed import DataVersionHints, Hints
 from watchword.drivers.journal import Journal
 from watchword.drivers.letters import TemplateLetters
+from watchword.drivers.outage import Outage
 from watchword.drivers.recorder import Recorder
 from watchword.ports import Claims, Clock, EventSink, Letters, Limiter, Mailer, Store
 from watchword.settings import Settings
@@ -49,7 +50,7 @@ def recorder_of(settings: Settings, store: Store, clock: Clock, sink: EventSink 
     return Recorder(store, clock, journal=journal, sink=sink)
 
 
-def limiter_of(settings: Settings, store: Store) -> Limiter:
+def limiter_of(settings: Settings, store: Store, emit: EventSink, clock: Clock) -> Limiter:
     """Redis if there is one and while it answers, else what all processes share anyway: the database. A store that is
     none is this process's own."""
     shared = store if isinstance(store, Limiter) else MemoryLimiter()
@@ -57,7 +58,9 @@ def limiter_of(settings: Settings, store: Store) -> Limiter:
         from watchword.storage.redis import RedisLimiter
         from watchword.storage.standby_limiter import StandbyLimiter
 
-        return StandbyLimiter(RedisLimiter(settings.redis_url), shared)
+        outage = Outage(emit, clock, "redis")
+        first = RedisLimiter(settings.redis_url)
+        return StandbyLimiter(first, shared, begins=outage.begins, ends=outage.ends)
     return shared
 
 

@@ -337,11 +337,10 @@ class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Event
         """What was written at `since` or later by the database's clock."""
 
     async def sweep(self, *, now: int, ended_for: int, revoked_for: int, batch: int) -> int:
-        """Delete at most `batch` sessions that expired or ended `ended_for` µs ago or earlier, at most `batch`
-        revocations that are `revoked_for` old and at most `batch` messages that have expired and at most
-        `batch` challenges that expired `challenge.REMEMBERED` µs ago, but for the links of unverified users, which
-        `forget_unverified` goes by, and at most `batch` events that are `record.KEPT` old; returns how many rows
-        went."""
+        """Delete at most `batch` of each: sessions that expired or ended `ended_for` µs ago or earlier, revocations
+        that are `revoked_for` old, messages that have expired, challenges that expired `challenge.REMEMBERED` µs ago
+        but for the links of unverified users (`forget_unverified`), events that are `record.KEPT` old. Returns how many
+        rows went."""
 
     async def take_lease(self, name: str, holder: str, *, span: int) -> bool:
         """Whether `holder` may do what `name` stands for, alone among all processes, for `span` from now on. Who holds

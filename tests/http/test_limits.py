@@ -358,7 +358,9 @@ async def test_while_redis_is_silent_people_sign_in_and_the_server_stays_ready()
     """F5: readiness is about what would be refused, and nothing is."""
     home = await house(limits="on")
     world = home.auth.world
-    object.__setattr__(world, "limiter", StandbyLimiter(Broken(), MemoryLimiter()))
+    object.__setattr__(
+        world, "limiter", StandbyLimiter(Broken(), MemoryLimiter(), begins=lambda: None, ends=lambda: None)
+    )
     await poll(world, None)
     assert await guesses(home.device(), 3) == [401] * 3
     assert await outcome(home.device()) == "in"

@@ -20,7 +20,7 @@ from watchword.storage.redis import PREFIX, RedisLimiter
 from watchword.storage.sql import open_store
 from watchword.storage.sql.postgres import PostgresStore
 from watchword.storage.sql.sqlite import SqliteStore
-from watchword.storage.standby_limiter import StandbyLimiter
+from watchword.storage.standby_limiter import PAUSE, StandbyLimiter
 
 NOW = 1_800_000_000 * SECOND
 SWEEP = {"now": 0, "ended_for": 0, "revoked_for": 0, "batch": 100}
@@ -101,13 +101,27 @@ async def test_in_redis_nothing_outlives_its_use() -> None:
     await client.aclose()
 
 
+def standby(
+    first: Limiter, second: Limiter, told: list[str] | None = None, *, pause: float = PAUSE
+) -> StandbyLimiter:
+    """`told` gets what it says of the first."""
+    said: list[str] = [] if told is None else told
+    return StandbyLimiter(
+        first,
+        second,
+        begins=lambda: said.append("silent"),
+        ends=lambda: said.append("answers"),
+        pause=pause,
+    )
+
+
 class TestStandby(LimiterContract):
     """While the first answers it is that one; and while it does not, the second."""
 
     @pytest.fixture(params=["there", "gone"])
     async def limiters(self, request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
         url = redis_url() if request.param == "there" else f"redis://127.0.0.1:{free_port()}/0"
-        one = StandbyLimiter(RedisLimiter(url), MemoryLimiter())
+        one = standby(RedisLimiter(url), MemoryLimiter())
         yield one, one
         await one.close()
 
@@ -128,12 +142,14 @@ async def test_while_redis_is_away_the_database_counts_and_then_redis_again(sqli
     store = SqliteStore(sqlite_file, SystemClock())
     away, there = RedisLimiter(f"redis://127.0.0.1:{free_port()}/0"), RedisLimiter(redis_url())
     first = Counting(there)
-    limiter, asked = StandbyLimiter(first, store, pause=0.0), (fresh(), Rate(3, HOUR))
+    told: list[str] = []
+    limiter, asked = standby(first, store, told, pause=0.0), (fresh(), Rate(3, HOUR))
     outcomes = []
     for redis in (there, away, there):
         first.limiter = redis
         outcomes += [await take(limiter, asked) is None for _ in range(4)]
     assert outcomes == [True] * 3 + [False] + [True] * 3 + [False] + [False] * 4
+    assert told == ["silent", "answers"], "once each (ASVS 16.3.4)"
     for part in (away, there, store):
         await part.close()
 
@@ -142,7 +158,7 @@ async def test_a_redis_that_is_away_is_not_asked_by_everybody(sqlite_file: Path)
     """F5: who signs in during an outage does not wait for it."""
     store, away = SqliteStore(sqlite_file, SystemClock()), RedisLimiter(f"redis://127.0.0.1:{free_port()}/0")
     first = Counting(away)
-    limiter = StandbyLimiter(first, store, pause=3600)
+    limiter = standby(first, store, pause=3600)
     for _ in range(5):
         assert await take(limiter, (fresh(), TEN)) is None
     assert first.asked == 1
@@ -153,7 +169,7 @@ async def test_a_redis_that_is_away_is_not_asked_by_everybody(sqlite_file: Path)
 async def test_where_neither_counts_nobody_is_let_in() -> None:
     """ASVS 16.5.3."""
     first, second = (RedisLimiter(f"redis://127.0.0.1:{free_port()}/0") for _ in range(2))
-    limiter = StandbyLimiter(first, second)
+    limiter = standby(first, second)
     for _ in range(2):
         with pytest.raises(Unavailable):
             await take(limiter, (fresh(), TEN))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from watchword.errors import Unavailable
 from watchword.ports import Limiter
@@ -18,11 +18,18 @@ PAUSE = 5.0
 log = logging.getLogger("watchword.limits")
 
 
-class StandbyLimiter:
-    """Implements `ports.Limiter` by `first`, else by `second`, which is the caller's to close."""
+Tell = Callable[[], object]
 
-    def __init__(self, first: Limiter, second: Limiter, *, pause: float = PAUSE) -> None:
+
+class StandbyLimiter:
+    """Implements `ports.Limiter` by `first`, else by `second`, which is the caller's to close. `begins` is called when
+    `first` falls silent, and `ends` when it answers again."""
+
+    def __init__(
+        self, first: Limiter, second: Limiter, *, begins: Tell, ends: Tell, pause: float = PAUSE
+    ) -> None:
         self._first, self._second, self._pause = first, second, pause
+        self._begins, self._ends = begins, ends
         self._silent_until: float | None = None
 
     async def take(self, asked: Sequence[tuple[str, Rate]], *, now: int) -> int | None:
@@ -38,10 +45,12 @@ class StandbyLimiter:
         except Unavailable as error:
             if self._silent_until is None:
                 log.warning("limits are counted in the database: Redis does not answer (%r)", error.__cause__)
+                self._begins()
             self._silent_until = time.monotonic() + self._pause
             return await self._second.take(asked, now=now)
         if self._silent_until is not None:
             log.warning("limits are counted in Redis again")
+            self._ends()
             self._silent_until = None
         return wait
 
