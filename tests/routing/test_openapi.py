@@ -89,7 +89,7 @@ async def test_every_answer_of_every_operation_has_a_schema() -> None:
 
 
 async def test_every_operation_that_has_a_limit_says_so() -> None:
-    """ASVS 6.1.1, 15.1: docs/guides/limits.md names them."""
+    """ASVS 6.1.1: docs/guides/limits.md names them."""
     document = await described()
     limited = {
         path

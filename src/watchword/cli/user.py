@@ -77,7 +77,7 @@ def show(login: str, as_json: bool) -> None:
 @user.command()
 @click.argument("login")
 def enable(login: str) -> None:
-    """Let somebody sign in again; who never verified their address must do so first."""
+    """Let somebody sign in again, or verify their address first."""
     status = administer(lambda auth: auth.users.enable(login))
     if status.value == "unverified":
         click.echo(f"enabled {login}, who must verify the address first: /email/verify/resend sends a link")
