@@ -45,7 +45,7 @@ from watchword.core.challenge import (
 )
 from watchword.spans import DAY, HOUR
 from watchword.storage.sql import outbox
-from watchword.storage.sql.clauses import Now, limited, locked
+from watchword.storage.sql.clauses import Now, limited, locked, micros
 from watchword.storage.sql.rows import CHALLENGE, FACTOR, USER
 from watchword.storage.sql.tables import ww_challenge, ww_factor, ww_user
 
@@ -57,24 +57,20 @@ _users_row = _user.id == bindparam("user_id")
 _code = bindparam("code", type_=_row.code.type)
 
 
-def _micros(count: int) -> ColumnElement[int]:
-    return literal_column(str(count), BigInteger)
-
-
 _none, _one = literal_column("0", Integer), literal_column("1", Integer)
 
 
 def is_open(row: ReadOnlyColumnCollection[str, Column[Any]] = _row) -> ColumnElement[bool]:
     """As `Challenge.open` says."""
-    return and_(row.ended_at.is_(None), row.sent_at <= Now() + _micros(SKEW), row.expires_at > Now())
+    return and_(row.ended_at.is_(None), row.sent_at <= Now() + micros(SKEW), row.expires_at > Now())
 
 
 _open = is_open()
 
 # What counts, and until when: as `core.challenge.spent` does.
-_tried = and_(_theirs.tries > _none, _theirs.expires_at > Now() - _micros(DAY))
+_tried = and_(_theirs.tries > _none, _theirs.expires_at > Now() - micros(DAY))
 _coded = (_theirs.kind != literal_column(f"'{kind}'") for kind in LINKS)
-_sent = and_(_theirs.sent_at > Now() - _micros(HOUR), *_coded)
+_sent = and_(_theirs.sent_at > Now() - micros(HOUR), *_coded)
 _again = and_(_theirs.sends > _one, _sent)
 _tries = func.coalesce(func.sum(_theirs.tries).filter(_tried), _none)
 _codes = func.coalesce(func.sum(_theirs.sends).filter(_sent), _none)
@@ -83,7 +79,7 @@ _resends = func.coalesce(func.sum(_theirs.sends - _one).filter(_again), _none)
 
 def _fewer(count: ColumnElement[int], limit: int, whose: ColumnElement[str]) -> ColumnElement[bool]:
     counted = select(count).where(_theirs.user_id == whose).scalar_subquery()
-    return counted < _micros(limit)
+    return counted < micros(limit)
 
 
 def spent(whose: ColumnElement[str]) -> Select[Any]:
@@ -92,9 +88,9 @@ def spent(whose: ColumnElement[str]) -> Select[Any]:
         _tries.label("tries"),
         _codes.label("codes"),
         _resends.label("resends"),
-        (func.min(_theirs.expires_at).filter(_tried) + _micros(DAY)).label("tries_until"),
-        (func.min(_theirs.sent_at).filter(_sent) + _micros(HOUR)).label("codes_until"),
-        (func.min(_theirs.sent_at).filter(_again) + _micros(HOUR)).label("resends_until"),
+        (func.min(_theirs.expires_at).filter(_tried) + micros(DAY)).label("tries_until"),
+        (func.min(_theirs.sent_at).filter(_sent) + micros(HOUR)).label("codes_until"),
+        (func.min(_theirs.sent_at).filter(_again) + micros(HOUR)).label("resends_until"),
         Now().label("now"),
     ).where(_theirs.user_id == whose)
 
@@ -117,7 +113,7 @@ def _locked() -> Select[Any]:
 
 def _over() -> ClauseElement:
     """One whose time is over has ended, whatever the clock says later."""
-    late = or_(_row.expires_at <= Now(), _row.sent_at > Now() + _micros(SKEW))
+    late = or_(_row.expires_at <= Now(), _row.sent_at > Now() + micros(SKEW))
     return (
         update(ww_challenge)
         .where(_of_secret, _row.ended_at.is_(None), late)
@@ -169,7 +165,7 @@ def attempt() -> tuple[ClauseElement, ...]:
     """The lock; an end, if it is over; one more try; all as it is then."""
     counted = (
         update(ww_challenge)
-        .where(_of_secret, _open, _row.tries < _micros(TRIES), _fewer(_tries, TRIES_A_DAY, _row.user_id))
+        .where(_of_secret, _open, _row.tries < micros(TRIES), _fewer(_tries, TRIES_A_DAY, _row.user_id))
         .values(tries=_row.tries + _one)
     )
     return _locked(), _over(), counted.returning(_row.id), load()
@@ -177,14 +173,14 @@ def attempt() -> tuple[ClauseElement, ...]:
 
 def resend() -> tuple[ClauseElement, ...]:
     """The lock; an end, if it is over; another code; its mail; all as it is then."""
-    fresh, last = Now() + bindparam("ttl", type_=BigInteger), _row.created_at + _micros(LIFE)
+    fresh, last = Now() + bindparam("ttl", type_=BigInteger), _row.created_at + micros(LIFE)
     sent = (
         update(ww_challenge)
         .where(
             _of_secret,
             _open,
-            _row.tries < _micros(TRIES),
-            _row.sent_at <= Now() - _micros(RESEND_AFTER),
+            _row.tries < micros(TRIES),
+            _row.sent_at <= Now() - micros(RESEND_AFTER),
             _fewer(_tries, TRIES_A_DAY, _row.user_id),
             _fewer(_codes, CODES_AN_HOUR, _row.user_id),
             _fewer(_resends, RESENDS_AN_HOUR, _row.user_id),

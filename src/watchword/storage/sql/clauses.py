@@ -73,6 +73,11 @@ def _hint_postgresql(element: Hint, compiler: SQLCompiler, **options: Any) -> st
     return f"pg_notify('{CHANNEL}', '')::text"
 
 
+def micros(count: int) -> ColumnElement[int]:
+    """A span or number that is known when statements are made, and so no parameter."""
+    return literal_column(str(count), BigInteger)
+
+
 def limited(query: Select[Any]) -> Select[Any]:
     """At most `:limit` rows."""
     # The offset is written out because SQLite's dialect would make a parameter of it.

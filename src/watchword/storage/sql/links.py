@@ -30,10 +30,10 @@ from sqlalchemy import (
     update,
 )
 
-from watchword.core.challenge import LINKS_AN_HOUR, SKEW
+from watchword.core.challenge import LINKS_AN_HOUR
 from watchword.spans import HOUR
-from watchword.storage.sql import outbox
-from watchword.storage.sql.clauses import Now
+from watchword.storage.sql import challenges, outbox
+from watchword.storage.sql.clauses import Now, micros
 from watchword.storage.sql.rows import CHALLENGE, USER
 from watchword.storage.sql.tables import ww_challenge, ww_factor, ww_user
 
@@ -46,12 +46,8 @@ _at_address = _user.email == bindparam("email")
 _kind = bindparam("kind", type_=_row.kind.type)
 
 
-def _micros(count: int) -> ColumnElement[int]:
-    return literal_column(str(count), BigInteger)
-
-
 _none, _one = literal_column("0", Integer), literal_column("1", Integer)
-_open = and_(_row.ended_at.is_(None), _row.sent_at <= Now() + _micros(SKEW), _row.expires_at > Now())
+_open = challenges.is_open()
 
 
 def issue(dialect: Dialect) -> tuple[ClauseElement, ...]:
@@ -67,7 +63,7 @@ def made(*conditions: ColumnElement[bool]) -> ClauseElement:
     lately = select(func.count()).where(
         _theirs.user_id == bindparam("user_id"),
         _theirs.kind == _kind,
-        _theirs.sent_at > Now() - _micros(HOUR),
+        _theirs.sent_at > Now() - micros(HOUR),
     )
     values: dict[str, ColumnElement[Any]] = {
         "id": bindparam("challenge", type_=_row.id.type),
@@ -83,7 +79,7 @@ def made(*conditions: ColumnElement[bool]) -> ClauseElement:
         "sends": _one,
         "ended_at": null().cast(BigInteger),
     }
-    few = lately.scalar_subquery() < _micros(LINKS_AN_HOUR)
+    few = lately.scalar_subquery() < micros(LINKS_AN_HOUR)
     allowed = select(*values.values()).where(few, *conditions)
     return insert(ww_challenge).from_select(list(values), allowed).returning(_row.id)
 

@@ -27,7 +27,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.core.mail import LATER, LATER_AHEAD, SOON, SOON_AHEAD
-from watchword.storage.sql.clauses import Now, limited
+from watchword.storage.sql.clauses import Now, limited, micros
 from watchword.storage.sql.rows import MAIL, QUEUED
 from watchword.storage.sql.tables import text, ww_lease, ww_outbox
 
@@ -36,15 +36,11 @@ _its_row = _mail.id == bindparam("mail_id")
 _span = bindparam("span", type_=BigInteger)
 
 
-def _micros(count: int) -> ColumnElement[int]:
-    return literal_column(str(count), BigInteger)
-
-
 _life = _mail.expires_at - _mail.created_at
 _head_start = case(
-    (_life <= _micros(SOON), _micros(SOON_AHEAD)),
-    (_life <= _micros(LATER), _micros(LATER_AHEAD)),
-    else_=_micros(0),
+    (_life <= micros(SOON), micros(SOON_AHEAD)),
+    (_life <= micros(LATER), micros(LATER_AHEAD)),
+    else_=micros(0),
 )
 
 

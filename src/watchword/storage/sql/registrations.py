@@ -31,11 +31,11 @@ from sqlalchemy import (
     update,
 )
 
-from watchword.core.challenge import LINKS_AN_HOUR, SKEW, Kind
+from watchword.core.challenge import LINKS_AN_HOUR, Kind
 from watchword.core.registration import LOOKED_THROUGH
 from watchword.spans import HOUR
-from watchword.storage.sql import outbox
-from watchword.storage.sql.clauses import Now, limited
+from watchword.storage.sql import challenges, outbox
+from watchword.storage.sql.clauses import Now, limited, micros
 from watchword.storage.sql.rows import CHALLENGE
 from watchword.storage.sql.tables import ww_challenge, ww_factor, ww_user
 
@@ -47,12 +47,8 @@ _at_address = _user.email == bindparam("email")
 _kind = bindparam("kind", type_=_row.kind.type)
 
 
-def _micros(count: int) -> ColumnElement[int]:
-    return literal_column(str(count), BigInteger)
-
-
 _none, _one = literal_column("0", Integer), literal_column("1", Integer)
-_open = and_(_row.ended_at.is_(None), _row.sent_at <= Now() + _micros(SKEW), _row.expires_at > Now())
+_open = challenges.is_open()
 
 
 def _verifies(row: Any) -> ColumnElement[bool]:
@@ -69,7 +65,7 @@ def register(dialect: Dialect, create_user: ClauseElement) -> tuple[ClauseElemen
     address; the challenge, over at once for those whom it can give nothing; the mail of the one, or of the other."""
     locked = select(_user.id).where(_at_address).with_for_update()
     lately = select(func.count()).where(
-        _theirs.user_id == _user.id, _theirs.kind == _kind, _theirs.sent_at > Now() - _micros(HOUR)
+        _theirs.user_id == _user.id, _theirs.kind == _kind, _theirs.sent_at > Now() - micros(HOUR)
     )
     values: dict[str, ColumnElement[Any]] = {
         "id": bindparam("challenge", type_=_row.id.type),
@@ -87,7 +83,7 @@ def register(dialect: Dialect, create_user: ClauseElement) -> tuple[ClauseElemen
         "sends": _one,
         "ended_at": case((_unverified, null().cast(BigInteger)), else_=Now()),
     }
-    allowed = select(*values.values()).where(_at_address, lately.scalar_subquery() < _micros(LINKS_AN_HOUR))
+    allowed = select(*values.values()).where(_at_address, lately.scalar_subquery() < micros(LINKS_AN_HOUR))
     made = insert(ww_challenge).from_select(list(values), allowed).returning(_row.id)
     mine = _row.id == bindparam("challenge")
     welcome = outbox.queue(exists().where(mine, _row.ended_at.is_(None)))
