@@ -167,6 +167,7 @@ class Watchword:
         if self._app is None:
             from watchword import __version__
             from watchword.features.account import routes as account
+            from watchword.features.client import routes as client
             from watchword.features.email_code import routes as email_code
             from watchword.features.email_verification import routes as email_verification
             from watchword.features.events import routes as events
@@ -186,6 +187,7 @@ class Watchword:
                 account,
                 events,
                 service,
+                client,
                 revocations,
             ]
             if self.settings.pages:

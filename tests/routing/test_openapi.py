@@ -46,7 +46,7 @@ async def test_the_document_is_valid_openapi_3_1() -> None:
     assert document["info"]["title"] == "Watchword"
 
 
-async def test_every_route_is_in_it_but_pages_an_alias_and_itself() -> None:
+async def test_every_route_is_in_it_but_pages_files_an_alias_and_itself() -> None:
     """No route can be added without being described, or being named here."""
     home = await house()
     document = (await home.device().get("/auth/openapi.json")).json
@@ -63,6 +63,7 @@ async def test_every_route_is_in_it_but_pages_an_alias_and_itself() -> None:
     assert {path for path, _ in there - told} == {
         *("/auth", "/auth/", "/auth/sign-up", "/auth/verify", "/auth/address", "/auth/forgot", "/auth/reset"),
         *("/auth/login/credentials", "/auth/openapi.json"),
+        *(f"/auth/{name}.js" for name in ("client", "wire", "axios", "angular", "react")),
     }
 
 
