@@ -6,15 +6,17 @@ import os
 import secrets
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
 EMAIL = "ada@example.com"
@@ -192,9 +194,29 @@ def serving(
 def prepared(database_url: str, **settings: str) -> dict[str, str]:
     """A migrated database with one user; the environment that its servers share."""
     env = environment(database_url, **settings)
+    if database_url.startswith("sqlite:///"):
+        content, mode = _inhabited()
+        path = Path(database_url.removeprefix("sqlite:///"))
+        path.touch(mode, exist_ok=False)
+        path.write_bytes(content)
+    else:
+        _inhabit(env)
+    return env
+
+
+@cache
+def _inhabited() -> tuple[bytes, int]:
+    """What such a file holds, and its mode: nothing in it depends on any setting, so it is made once a process."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "watchword.db"
+        _inhabit(environment(f"sqlite:///{path}"))
+        assert os.listdir(folder) == [path.name], "no write-ahead log is left"
+        return path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
+
+
+def _inhabit(env: Mapping[str, str]) -> None:
     watchword("migrate", env=env)
     watchword("user", "create", EMAIL, "--password-stdin", env=env, stdin=PASSWORD + "\n")
-    return env
 
 
 async def post(address: str, path: str, *, origin: str, cookie: str) -> Answer:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import migrated_file
 from watchword.core.record import REFUSAL_RATE, Recorded
 from watchword.drivers import recorder as module
 from watchword.drivers.clock import SystemClock
@@ -23,7 +24,6 @@ from watchword.errors import Unavailable
 from watchword.events import ACCESS_DENIED, CODE_REFUSED, CONTROL_FAILED, SIGN_IN_FAILED, SIGNED_IN, Event
 from watchword.ports import EventSink
 from watchword.storage.memory import MemoryStore
-from watchword.storage.sql.migrate import migrate
 from watchword.storage.sql.sqlite import SqliteStore
 from watchword.testing import TravellingClock
 
@@ -146,8 +146,7 @@ async def test_an_answer_that_was_lost_makes_no_row_twice() -> None:
 
 
 async def test_two_who_flush_at_once_write_each_row_once_and_leave_none(tmp_path: Path) -> None:
-    database = tmp_path / "watchword.db"
-    migrate(f"sqlite:///{database}")
+    database = migrated_file(tmp_path / "watchword.db")
     store = SqliteStore(database, SystemClock())
     record = Recorder(store, SystemClock(), journal=None, sink=None)
     try:
@@ -324,8 +323,7 @@ async def test_any_thread_may_tell() -> None:
 
 async def test_no_hostile_text_stops_the_table(tmp_path: Path) -> None:
     """Attack 95: what a driver refuses, NUL and half a pair, is not handed to it."""
-    database = tmp_path / "watchword.db"
-    migrate(f"sqlite:///{database}")
+    database = migrated_file(tmp_path / "watchword.db")
     store = SqliteStore(database, SystemClock())
     record = Recorder(store, SystemClock(), journal=None, sink=None)
     try:
@@ -347,8 +345,7 @@ async def until(done: Callable[[], bool]) -> None:
 
 async def test_a_locked_database_delays_rows_and_nobody_else(tmp_path: Path) -> None:
     """F3, F14: another process holds SQLite's write lock; every row is there when it lets go, once."""
-    database = tmp_path / "watchword.db"
-    migrate(f"sqlite:///{database}")
+    database = migrated_file(tmp_path / "watchword.db")
     store = SqliteStore(database, SystemClock(), patience=0.05)
     record = Recorder(store, SystemClock(), journal=None, sink=None)
     loop = asyncio.create_task(record.run())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.databases import migrated_file
 from tests.smtp import Post, smtp_server
 from watchword import events
 from watchword.auth import Watchword
@@ -23,7 +24,6 @@ from watchword.events import Event
 from watchword.features.password.flow import log_in
 from watchword.flows.outbox import sealed
 from watchword.settings import Mode, Settings
-from watchword.storage.sql.migrate import migrate
 
 PASSWORD = "a long way to Samarkand"
 SECRET = "kVd3x1hVnqk0S5m3cO9lYpXyQ0oY4S6h"
@@ -31,9 +31,7 @@ SECRET = "kVd3x1hVnqk0S5m3cO9lYpXyQ0oY4S6h"
 
 @pytest.fixture
 def database(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path}/watchword.db"
-    migrate(url)
-    return url
+    return f"sqlite:///{migrated_file(tmp_path / 'watchword.db')}"
 
 
 def made(database: str, **options: object) -> Watchword:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import migrated_file
 from tests.storage.samples import fresh_database
 from watchword.storage.sql.migrate import migrate
 
@@ -37,6 +38,4 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 def sqlite_file(tmp_path: Path) -> Path:
     """A migrated database file."""
-    path = tmp_path / "watchword.db"
-    migrate(f"sqlite:///{path}")
-    return path
+    return migrated_file(tmp_path / "watchword.db")

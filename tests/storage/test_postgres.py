@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
+from tests.databases import emptied
 from tests.storage.contract import StoreContract
 from tests.storage.contract_challenges import Age
 from tests.storage.samples import (
@@ -29,17 +30,16 @@ from watchword.errors import SettingsError, Unavailable
 from watchword.storage.sql.postgres import PostgresStore
 
 NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watchword'"
+OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE application_name = 'watchword' AND datname = current_database()"
+)
+"""Whoever else tests on this server keeps their connections."""
 
 
 @pytest.fixture
 async def store(postgres: str) -> AsyncIterator[PostgresStore]:
-    query(
-        postgres,
-        "TRUNCATE ww_user, ww_session, ww_revocation, ww_outbox, ww_lease, ww_factor, ww_challenge, ww_throttle, "
-        "ww_event",
-    )
-    store = PostgresStore(postgres)
+    store = PostgresStore(emptied(postgres))
     yield store
     await store.close()
 

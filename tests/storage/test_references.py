@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import emptied
 from tests.flows.stepping import SECRET, URL
 from tests.storage.contract_own import change
 from tests.storage.contract_registrations import redeem, signed_up
@@ -54,7 +55,7 @@ async def home(request: pytest.FixtureRequest, sqlite_file: Path) -> AsyncIterat
     home = Home(store, sqlite_file, url)
     if url is not None:
         home.run("DROP TABLE IF EXISTS app_note")
-        home.run("TRUNCATE ww_user, ww_session, ww_challenge, ww_factor")
+        emptied(url)
     home.run(TABLE.format(collation=' COLLATE "C"' if url else ""))
     yield home
     await store.close()

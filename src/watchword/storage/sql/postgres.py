@@ -11,13 +11,14 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, StillReferenced, Unavailable
 from watchword.storage.sql.rows import Parameters, Row
-from watchword.storage.sql.statements import Script, compose
+from watchword.storage.sql.statements import Script, Statements, compose
 from watchword.storage.sql.urls import parse
 from watchword.storage.sql.verbs import STALE, SqlStore
 
@@ -52,6 +53,12 @@ _PARTING = 0.5
 """Seconds that the server has to stop what took too long, before the connection is taken to be none."""
 
 
+@cache
+def _statements() -> Statements:
+    """Once a process, however many stores it opens: compiling is most of the work of making one."""
+    return compose(PGDialect_psycopg())  # type: ignore[no-untyped-call]
+
+
 class PostgresStore(SqlStore):
     """Implements `ports.Store` on the PostgreSQL database at `url`, which `migrate` has prepared.
 
@@ -61,7 +68,7 @@ class PostgresStore(SqlStore):
     """
 
     def __init__(self, url: str, *, pool_size: int = 10, prepare: bool = True, patience: float = 5.0) -> None:
-        super().__init__(compose(PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+        super().__init__(_statements())
         self._conninfo = _conninfo(parse(url).target)
         self._shown = _address(self._conninfo)
         self._patience = patience

@@ -12,6 +12,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy.dialects import sqlite
@@ -21,7 +22,7 @@ from watchword.ports import Clock
 from watchword.settings import Synchronous
 from watchword.storage.sql.batches import BatchThread
 from watchword.storage.sql.rows import Parameters, Row
-from watchword.storage.sql.statements import Script, compose
+from watchword.storage.sql.statements import Script, Statements, compose
 from watchword.storage.sql.verbs import STALE, SqlStore
 
 _SYNCHRONOUS = {
@@ -41,6 +42,12 @@ _FAULTS_OF_THE_JOB = {
 }
 # SQLite has no code of its own for these.
 _STALE = ("no such table", "no such column", "table ")
+
+
+@cache
+def _statements() -> Statements:
+    """Once a process, however many stores it opens: compiling is most of the work of making one."""
+    return compose(sqlite.dialect(paramstyle="named"))
 
 
 class SqliteStore(SqlStore):
@@ -64,7 +71,7 @@ class SqliteStore(SqlStore):
             raise SettingsError(
                 f"Python's SQLite is {sqlite3.sqlite_version}: Watchword needs 3.35 (RETURNING)."
             )
-        super().__init__(compose(sqlite.dialect(paramstyle="named")))
+        super().__init__(_statements())
         self._path = Path(path).absolute()
         self._clock, self._synchronous, self._patience = clock, _SYNCHRONOUS[synchronous], patience
         self._start()
