@@ -151,6 +151,7 @@ class Watchword:
         self.sessions = Sessions(done_by(self.world, by))
         self.events = Events(self.world)
         self._watchers = Watchers(self.world)
+        self.site.readiness.on_close(self._watchers.let_go)
         self._features = tuple(features)
         self._app: ASGIApp | None = None
         self._paths: tuple[str, ...] = ()
@@ -302,6 +303,7 @@ class Watchword:
             await feed.load()
             self._recorder.start()
             self._watchers.open()
+            self.site.readiness.stay()
             endless = feed.follow(), self._watchers.follow(), self._recorder.run(), sweep_hourly(self.world)
             loops += [asyncio.create_task(loop) for loop in endless]
             if sender is not None:
