@@ -90,6 +90,8 @@ def run(
             server.run([listener])
         except SystemExit as stop:
             raise _refusal(stop) from None
+        if server.force_exit:
+            raise SystemExit(1)
 
 
 def _work(factory: str, log_level: str, notice: float, listener: socket.socket, line: Connection) -> None:
@@ -102,6 +104,8 @@ def _work(factory: str, log_level: str, notice: float, listener: socket.socket, 
     )
     follow(line, server)
     server.run([listener])
+    if server.force_exit:
+        raise SystemExit(1)
 
 
 def _config(factory: str, log_level: str) -> uvicorn.Config:

@@ -13,8 +13,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -60,9 +60,7 @@ def ready(line: Connection) -> None:
 
 
 def follow(line: Connection, server: Led) -> None:
-    """Hand on to the server what the one who watches says; without anybody who watches, stop. Leaves Ctrl+C to them,
-    which a terminal sends to all."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Hand on to the server what the one who watches says; without anybody who watches, stop."""
     told = {_STOP: server.stop, _CLOSE: server.close, _INSIST: server.insist}
 
     def listen() -> None:
@@ -73,6 +71,20 @@ def follow(line: Connection, server: Led) -> None:
         server.close()
 
     threading.Thread(target=listen, name="watchword-line", daemon=True).start()
+
+
+@contextmanager
+def _ctrl_c_kept_away() -> Iterator[None]:
+    """From a process that is started meanwhile, for good: a terminal sends it to all of them, and it is the watching
+    one's to lead the others."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Worker:
@@ -90,7 +102,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.line, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(listener, theirs))
-        self.process.start()
+        with _ctrl_c_kept_away():
+            self.process.start()
         theirs.close()
         self.began_at, self.ready = time.monotonic(), False
 
@@ -198,8 +211,7 @@ class Workers:
                 log.error("stopping took too long: %d workers are killed", len(alive))
                 return 1
             self._pause()
-        ended = [worker.process.exitcode for worker in self._places if worker.process is not None]
-        return int(any(ended))
+        return int(any(w.process.exitcode for w in self._places if w.ready and w.process is not None))
 
     def _tell(self, word: bytes) -> None:
         for worker in self._places:
