@@ -83,9 +83,11 @@ def read_line(text: str) -> Recorded:
     words = {name: found[name] for name in _KEYS - {"id", "name", "at"}}
     if not all(word is None or isinstance(word, str) for word in words.values()):
         raise ValueError("it has a value that is no text")
-    if not all(isinstance(found[name], str) and found[name] for name in ("id", "name")):
-        raise ValueError("it has no id or no name")
-    return Recorded(found["id"], Event(name=found["name"], at=read_instant(found["at"]), **words))
+    for name in ("id", "name"):
+        word = found[name]
+        if not (isinstance(word, str) and word.isprintable() and 0 < len(word) <= MAX_WORD):
+            raise ValueError("it has no id or no name")
+    return Recorded(found["id"], tidied(Event(name=found["name"], at=read_instant(found["at"]), **words)))
 
 
 def read_instant(text: object) -> int:
