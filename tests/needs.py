@@ -43,9 +43,9 @@ def postgres_binaries() -> Path:
         if on_path := shutil.which("initdb"):
             folders.append(Path(on_path).parent)
     whole = [folder for folder in folders if (folder / "initdb").is_file() and (folder / "pg_ctl").is_file()]
-    if whole:
-        return whole[-1]
-    _missing("initdb and pg_ctl of PostgreSQL are not on this machine; set TEST_POSTGRES_BIN")
+    if not whole:
+        _missing("initdb and pg_ctl of PostgreSQL are not on this machine; set TEST_POSTGRES_BIN")
+    return whole[-1]
 
 
 def redis_url() -> str:

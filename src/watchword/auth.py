@@ -22,6 +22,7 @@ from watchword.core.revocation import Revocations
 from watchword.core.session import Lifetimes, Principal
 from watchword.core.session_token import SessionTokens
 from watchword.core.throttle import LimitKeys
+from watchword.drivers.background import Background
 from watchword.drivers.clock import SystemClock
 from watchword.drivers.feed import Feed
 from watchword.drivers.hasher import Argon2Hasher
@@ -316,6 +317,10 @@ class Watchword:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await self.aclose()
+
+    def running(self) -> Background:
+        """The same in a thread of its own, for apps without an event loop: `with auth.running():`."""
+        return Background(self.lifespan)
 
     async def _open(self) -> None:
         """Connect again what an earlier `lifespan` has closed."""
