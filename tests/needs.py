@@ -34,6 +34,20 @@ def postgres_url() -> str:
     return url
 
 
+def postgres_binaries() -> Path:
+    """The folder with `initdb` and `pg_ctl`, for a test that needs a server of its own: the newest release's."""
+    folders = [Path(named)] if (named := os.environ.get("TEST_POSTGRES_BIN")) else []
+    if not folders:
+        found = Path("/usr/lib/postgresql").glob("*/bin")  # Debian's, which are not in PATH
+        folders = sorted(found, key=lambda path: int(path.parent.name) if path.parent.name.isdigit() else 0)
+        if on_path := shutil.which("initdb"):
+            folders.append(Path(on_path).parent)
+    whole = [folder for folder in folders if (folder / "initdb").is_file() and (folder / "pg_ctl").is_file()]
+    if not whole:
+        _missing("initdb and pg_ctl of PostgreSQL are not on this machine; set TEST_POSTGRES_BIN")
+    return whole[-1]
+
+
 def redis_url() -> str:
     """The URL of a Redis in which the caller may make keys that expire."""
     url = os.environ.get("TEST_REDIS_URL", DEFAULT_REDIS_URL)

@@ -21,6 +21,9 @@ from typing import IO, Any
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"
+BRISKLY = "from watchword.cli import stopping, main; stopping.NOTICE_SECONDS = 0.0; main()"
+"""The command line without the seconds that a server says to a load balancer that it is about to stop: there is none
+in front, and tests stop many. What those seconds are for is tests/faults/test_stop.py's."""
 
 
 def free_port() -> int:
@@ -107,13 +110,15 @@ class Browser:
 
 @dataclass
 class Server:
-    """A running `watchword serve`. `origin` is the url that it serves: its own address unless several share one."""
+    """A running `watchword serve`. `origin` is the url that it serves: its own address unless several share one. With
+    `notice` it stops as it does in production."""
 
     env: Mapping[str, str]
     origin: str = ""
     workers: int = 1
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    notice: bool = False
     _log: IO[bytes] = field(
         default_factory=TemporaryFile
     )  # a pipe that nobody reads would fill and stop the server
@@ -132,8 +137,9 @@ class Server:
 
     def launch(self) -> None:
         """Begin to start, beside others; `await_ready` is the other half."""
+        command = ["-m", "watchword"] if self.notice else ["-c", BRISKLY]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "watchword", "serve", f"--port={self.port}", f"--workers={self.workers}"],
+            [sys.executable, *command, "serve", f"--port={self.port}", f"--workers={self.workers}"],
             env={**self.env, "WATCHWORD_URL": self.url},
             stdout=subprocess.DEVNULL,
             stderr=self._log,

@@ -22,6 +22,7 @@ from watchword.core.revocation import Revocations
 from watchword.core.session import Lifetimes, Principal
 from watchword.core.session_token import SessionTokens
 from watchword.core.throttle import LimitKeys
+from watchword.drivers.background import Background
 from watchword.drivers.clock import SystemClock
 from watchword.drivers.feed import Feed
 from watchword.drivers.hasher import Argon2Hasher
@@ -151,6 +152,7 @@ class Watchword:
         self.sessions = Sessions(done_by(self.world, by))
         self.events = Events(self.world)
         self._watchers = Watchers(self.world)
+        self.site.readiness.on_close(self._watchers.let_go)
         self._features = tuple(features)
         self._app: ASGIApp | None = None
         self._paths: tuple[str, ...] = ()
@@ -302,6 +304,7 @@ class Watchword:
             await feed.load()
             self._recorder.start()
             self._watchers.open()
+            self.site.readiness.stay()
             endless = feed.follow(), self._watchers.follow(), self._recorder.run(), sweep_hourly(self.world)
             loops += [asyncio.create_task(loop) for loop in endless]
             if sender is not None:
@@ -314,6 +317,10 @@ class Watchword:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await self.aclose()
+
+    def running(self) -> Background:
+        """The same in a thread of its own, for apps without an event loop: `with auth.running():`."""
+        return Background(self.lifespan)
 
     async def _open(self) -> None:
         """Connect again what an earlier `lifespan` has closed."""

@@ -23,6 +23,7 @@ from watchword.events import Event
 from watchword.own_store import Moved as Moved
 from watchword.own_store import Own as Own
 from watchword.rates import Limits, Rate
+from watchword.repairs import Repairs as Repairs
 from watchword.settings import Mode, TwoFactor
 from watchword.stores import Challenges as Challenges
 from watchword.stores import Events as Events

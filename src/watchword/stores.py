@@ -19,6 +19,7 @@ from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.own_store import Own
+from watchword.repairs import Repairs
 
 
 class Users(Protocol):
@@ -286,7 +287,7 @@ class Events(Protocol):
         at `since` itself only what is behind the id `after`, so that the last row of a page leads to the next."""
 
 
-class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Events, Protocol):
+class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Events, Repairs, Protocol):
     """Sessions, revocations and leases. All verbs raise Unavailable when the database does not answer."""
 
     async def insert_session(
@@ -327,8 +328,7 @@ class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Event
 
     async def end_sessions(
         self, user_id: str, end: End, *, now: int, keep: str | None = None
-    ) -> Sequence[Revoked]:
-        """End all of a user's sessions but `keep`."""
+    ) -> Sequence[Revoked]: ...  # all of a user's but `keep`
 
     async def list_sessions(self, user_id: str, *, now: int) -> Sequence[Session]:
         """Those neither ended nor expired, newest first."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+from tests.servers import BRISKLY
 from watchword.cli import cli
 
 PASSWORD = "correct horse battery staple"
@@ -68,11 +69,11 @@ class Program:
 
 @contextmanager
 def program(*words: str, env: Mapping[str, str], cwd: Path) -> Iterator[Program]:
-    """`watchword …` in a group of its own, of which nothing is left at the end."""
+    """`watchword …` in a group of its own, of which nothing is left at the end. A server stops without notice."""
     errors = cwd / f"stderr-{time.monotonic_ns()}"
     with errors.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "watchword", *words],
+            [sys.executable, "-c", BRISKLY, *words],
             env=env,
             cwd=cwd,
             stdout=subprocess.PIPE,

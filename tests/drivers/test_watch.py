@@ -272,3 +272,17 @@ async def test_it_takes_a_running_lifespan_and_ends_with_it(tmp_path: Path) -> N
         watching = asyncio.create_task(home.auth.watch(principal))
         await asyncio.sleep(0)
     assert await said(watching) == "unavailable"
+
+
+async def test_a_server_that_stops_lets_watchers_go_before_its_lifespan_ends() -> None:
+    """F16: their sockets are what it would wait for."""
+    home = Home()
+    principal = await home.signed_in()
+    async with home.auth.lifespan():
+        watching = asyncio.create_task(home.auth.watch(principal))
+        await asyncio.sleep(0)
+        home.auth.site.readiness.leave()
+        await asyncio.sleep(0)
+        assert not watching.done(), "its socket would only be opened again, and here"
+        home.auth.site.readiness.close()
+        assert await said(watching) == "unavailable"

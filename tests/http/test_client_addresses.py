@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.http.asgi import Header, raw
 from tests.http.devices import house
+from watchword.core.session import network_of
 from watchword.http.client import ClientAddresses
 
 PROXY, CLIENT, LIAR = "10.0.0.1", "198.51.100.9", "203.0.113.66"
@@ -173,8 +174,8 @@ def test_no_header_whatever_makes_it_fail(values: list[bytes], peer: str) -> Non
     assert len(client.user_agent) <= 512
 
 
-async def test_the_list_of_devices_shows_the_resolved_address() -> None:
-    """Attack 89 from outside: with the proxy trusted, and with a liar in front of it."""
+async def test_the_list_of_devices_shows_the_network_of_the_resolved_address() -> None:
+    """Attack 89 from outside: with the proxy trusted, and with a liar in front of it. ASVS 14.2.6: no more of it."""
     home = await house(mode="bearer", trusted_proxies="10.0.0.0/8")
 
     async def listed(address: str, forwarded: str) -> str:
@@ -186,9 +187,10 @@ async def test_the_list_of_devices_shows_the_resolved_address() -> None:
         assert isinstance(ip, str)
         return ip
 
-    assert await listed(PROXY, f"{LIAR}, {CLIENT}") == CLIENT
-    assert await listed(LIAR, CLIENT) == LIAR
-    assert await listed(PROXY, "::FFFF:198.51.100.9") == CLIENT
+    assert await listed(PROXY, f"{LIAR}, {CLIENT}") == network_of(CLIENT) == "198.51.100.0/24"
+    assert await listed(LIAR, CLIENT) == network_of(LIAR)
+    assert await listed(PROXY, "::FFFF:198.51.100.9") == network_of(CLIENT)
+    assert await listed(PROXY, "2001:DB8:1:2::3") == "2001:db8:1::/48"
 
 
 async def test_a_spoofed_address_does_not_make_a_thief_look_like_his_victim() -> None:

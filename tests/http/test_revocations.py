@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import secrets
 
 import pytest
@@ -131,8 +132,8 @@ async def test_only_so_many_polls_wait_at_once(monkeypatch: pytest.MonkeyPatch) 
     assert (await asked(home)).status == 200
 
 
-async def _held(home: House, hold: asyncio.Event) -> None:
-    """A poll that waits until `hold` lets its client hang up."""
+async def _held(home: House, hold: asyncio.Event, sent: list[Message] | None = None) -> None:
+    """A poll that waits until `hold` lets its client hang up; what it is `sent`."""
     scope = {"type": "http", "method": "GET", "scheme": "http", "path": PATH, "raw_path": PATH.encode()}
     scope |= {
         "query_string": b"wait=25",
@@ -147,9 +148,24 @@ async def _held(home: House, hold: asyncio.Event) -> None:
         return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        """Nobody reads it."""
+        if sent is not None:
+            sent.append(message)
 
     await home.app(scope, receive, send)
+
+
+async def test_a_server_that_stops_answers_who_waits() -> None:
+    """F16: what it knows, at once and not as a failure."""
+    home = await feeding()
+    sent: list[Message] = []
+    waiting = asyncio.create_task(_held(home, asyncio.Event(), sent))
+    for _ in range(3):  # until it has come as far as to wait
+        await asyncio.sleep(0)
+    home.auth.site.readiness.close()
+    async with asyncio.timeout(10):
+        await waiting
+    assert sent[0]["status"] == 200
+    assert json.loads(sent[1]["body"])["ended"] == []
 
 
 async def test_the_token_shows_nowhere() -> None:

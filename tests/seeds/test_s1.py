@@ -264,7 +264,7 @@ def test_r25_the_checklist_holds(house: House, varied: House) -> None:
     assert tokens[0] != tokens[1] == tokens[2] != tokens[3]
     mine = client.get("/auth/sessions", headers={"authorization": f"Bearer {token}"}).json()["sessions"]
     [device] = [one for one in mine if one["current"]]
-    assert (device["label"], device["ip"]) == ("Firefox on Linux", "127.0.0.1")
+    assert (device["label"], device["ip"]) == ("Firefox on Linux", "127.0.0.0/24")
     assert device["createdAt"] <= device["lastUsedAt"]
     house.watchword("user", "password", EMAIL, "--password-stdin", stdin=PASSWORD)
     assert code(refresh(client)) == (401, "session_ended")

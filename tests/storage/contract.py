@@ -9,6 +9,7 @@ from tests.storage.contract_links import LinkContract
 from tests.storage.contract_outbox import OutboxContract
 from tests.storage.contract_own import OwnContract
 from tests.storage.contract_registrations import RegistrationContract
+from tests.storage.contract_repairs import RepairContract
 from tests.storage.contract_sessions import SessionContract
 from tests.storage.contract_users import UserContract
 
@@ -24,5 +25,6 @@ class StoreContract(
     FactorContract,
     OwnContract,
     EventContract,
+    RepairContract,
 ):
     """All facts. `now` is asked of the store itself, as on PostgreSQL it is the database's clock that counts."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from watchword import __version__
-from watchword.cli import dev, doctor, events, mail, secret, serve, session, surface, tables, user
+from watchword.cli import dev, doctor, events, mail, restore, secret, serve, session, surface, tables, user
 from watchword.cli.console import Root
 
 
@@ -32,6 +32,7 @@ for verb in (
     surface.routes,
     doctor.doctor,
     tables.cleanup,
+    restore.restore,
 ):
     cli.add_command(verb)
 

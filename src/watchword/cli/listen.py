@@ -12,20 +12,21 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from watchword.cli.console import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.connection import Connection
     from types import FrameType
 
+    import uvicorn
+
 BACKLOG = 2048
-GRACE_SECONDS = 10
-"""How long answers under way may take when a server is asked to stop."""
 KEEP_ALIVE_SECONDS = 65
 """Longer than the minute after which proxies let an idle connection go: the one who might still send closes first."""
-START_SECONDS = 60
 _LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -65,25 +66,63 @@ def run(
     ready: Callable[[], None],
     workers: int = 1,
     log_level: str = "info",
+    notice: float = 0.0,
 ) -> None:
-    """Serve the app that `factory` makes until SIGTERM or SIGINT, then finish what is under way and return or exit
-    with 0. `ready` is called when requests are answered. Raises Refused."""
-    import uvicorn
-    from uvicorn.config import STARTUP_FAILURE
-    from uvicorn.supervisors import Multiprocess
+    """Serve the app that `factory` makes until SIGTERM or SIGINT; then say for `notice` seconds that it is not ready,
+    finish what is under way and return, or exit with 1 if that had to be cut off. `ready` is called when requests are
+    answered. Raises Refused."""
+    if workers > 1:
+        import logging.config
 
-    config = uvicorn.Config(
+        from watchword.cli.workers import Workers
+
+        logging.config.dictConfig(_LOGGING)
+        serve = partial(_work, factory, log_level, notice)
+        if code := Workers(serve, listener, count=workers, notice=notice).run(ready):
+            raise SystemExit(code)
+        return
+
+    from watchword.cli.stopping import StoppingServer
+
+    with _signals_are_no_failure():
+        server = StoppingServer(_config(factory, log_level), ready=ready, notice=notice)
+        try:
+            server.run([listener])
+        except SystemExit as stop:
+            raise _refusal(stop) from None
+        if server.force_exit:
+            raise SystemExit(1)
+
+
+def _work(factory: str, log_level: str, notice: float, listener: socket.socket, line: Connection) -> None:
+    """One of several, in a process of its own."""
+    from watchword.cli.stopping import StoppingServer
+    from watchword.cli.workers import follow, ready
+
+    server = StoppingServer(
+        _config(factory, log_level), ready=lambda: ready(line), notice=notice, shared=True
+    )
+    follow(line, server)
+    server.run([listener])
+    if server.force_exit:
+        raise SystemExit(1)
+
+
+def _config(factory: str, log_level: str) -> uvicorn.Config:
+    import uvicorn
+
+    from watchword.cli.stopping import GRACE_SECONDS
+
+    return uvicorn.Config(
         factory,
         factory=True,
-        workers=workers,
         lifespan="on",
         ws="none",
         # Who the client is behind a proxy is ours to tell, from `trusted_proxies`.
         proxy_headers=False,
         server_header=False,
         date_header=True,
-        # Until the app configures logging, and for the process that watches over the workers. Requests are logged by
-        # the proxy in front, which sees all of them.
+        # Until the app configures logging. Requests are logged by the proxy in front, which sees all of them.
         log_config=_LOGGING,
         log_level=log_level,
         access_log=False,
@@ -92,39 +131,20 @@ def run(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         http="watchword.cli.protocol:BoundedProtocol",
     )
-    failed = Refused("the server could not start: the lines above say why")
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                ready()
 
-    class Workers(Multiprocess):
-        def init_processes(self) -> None:
-            super().init_processes()
-            if all(worker.wait_until_ready(START_SECONDS, self.should_exit) for worker in self.processes):
-                ready()
+def _refusal(stop: SystemExit) -> BaseException:
+    """What a server that could not start is told as; any other exit is what it is."""
+    from uvicorn.config import STARTUP_FAILURE
 
-    if workers > 1:
-        supervisor = Workers(config, [listener])
-        supervisor.run()
-        if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
-            raise failed
-        return
-    with _signals_are_no_failure():
-        try:
-            Server(config).run([listener])
-        except SystemExit as stop:
-            if stop.code == STARTUP_FAILURE:
-                raise failed from None
-            raise
+    if stop.code == STARTUP_FAILURE:
+        return Refused("the server could not start: the lines above say why")
+    return stop
 
 
 @contextmanager
 def _signals_are_no_failure() -> Iterator[None]:
-    """Exit with 0 on a signal. uvicorn stops gracefully, then raises the signal once more for whoever listened before
-    it, and the default there would be to die of it."""
+    """Exit with 0 on a signal that comes before uvicorn listens for it: the default would be to die of it."""
 
     def leave(signal_number: int, frame: FrameType | None) -> None:
         raise SystemExit(0)

@@ -1,19 +1,31 @@
 """uvicorn's HTTP over httptools with two limits that it has not: how large the head of a request may be, and how long
-a connection may keep one waiting.
+a connection may keep one waiting; and with a way to take leave of clients that keep connections open.
 
-Without them one stranger sends header lines until memory ends, and many keep connections open that say nothing.
-Bodies are the app's to limit. Sources: ASVS 5.0 4.2.5; SECURITY-TARGET attack 80.
+Without limits one stranger sends header lines until memory ends, and many keep connections open that say nothing.
+Bodies are the app's to limit. A connection that is closed while a request is on its way loses it, so each is closed
+behind an answer that says so (RFC 9112 §9.6), and one that has just been opened is heard first.
+Sources: ASVS 5.0 4.2.5; SECURITY-TARGET attack 80, F16.
 """
 
 from __future__ import annotations
 
+import select
 from asyncio import TimerHandle, Transport
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 HEAD_BYTES = 32 * 1024
 """Beyond the first reading from the socket, which is of a limited size itself."""
 HEAD_SECONDS = 20.0
+FIRST_SECONDS = 1.0
+"""How long a connection that has not asked anything yet is waited for when the server stops."""
+
+
+class State(ServerState):
+    """What all connections of a server share. `leaving`: each answer is the last one of its connection."""
+
+    leaving = False
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -52,6 +64,33 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
+        if getattr(self.server_state, "leaving", False):
+            self.cycle.keep_alive = False
+
+    def leave(self) -> None:
+        """Let the answer under way be the last one, if it has not begun and can say so."""
+        if self._answering() and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close when everything has been answered that was asked, or is being."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._answering() or not (cycle is None or self._in_head or self._unread()):
+            super().shutdown()
+        elif not self._in_head:
+            self.loop.call_later(FIRST_SECONDS, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if not (self.transport.is_closing() or self._answering() or self._in_head):
+            self.transport.close()
+
+    def _unread(self) -> bool:
+        """Whether something has arrived that the loop has not brought yet."""
+        if not hasattr(select, "poll"):
+            return False
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def _answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle

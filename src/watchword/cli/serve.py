@@ -35,7 +35,10 @@ def serve(host: str, port: int, workers: int) -> None:
         address = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         line = f"serving {settings.url} on {address}, workers: {workers}"
         app = "watchword.server.app:create_app"
-        listen.run(app, listener, ready=lambda: click.echo(line), workers=workers)
+
+        from watchword.cli.stopping import NOTICE_SECONDS
+
+        listen.run(app, listener, ready=lambda: click.echo(line), workers=workers, notice=NOTICE_SECONDS)
 
 
 def exposure(settings: Settings, host: str | None = None) -> list[str]:

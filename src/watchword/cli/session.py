@@ -54,6 +54,7 @@ def revoke(sid: str | None, login: str | None, yes: bool) -> None:
 def _shape(one: Session) -> dict[str, Any]:
     from watchword.http.shapes import device_json, session_json
 
-    shape = device_json(one, current="") | session_json(one) | {"mode": one.mode.value}
+    # The whole address, as who looks into somebody's sessions has to tell one machine from the next.
+    shape = device_json(one, current="") | session_json(one) | {"mode": one.mode.value, "ip": one.ip}
     del shape["current"]
     return shape

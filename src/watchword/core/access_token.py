@@ -156,7 +156,7 @@ class Verifier:
     """What a guard asks: a raw token in, a principal or an error out, with no I/O.
 
     Verified tokens are kept by their raw bytes (only genuine ones enter, so nobody can flood it), first in first out;
-    expiry and revocation are checked every time.
+    expiry and revocation are checked every time. Any number of threads may ask at once.
     """
 
     def __init__(self, tokens: AccessTokens, revocations: Revocations) -> None:
@@ -170,7 +170,7 @@ class Verifier:
         if principal is None:
             principal = self._tokens.verify(token, now)
             if len(self._seen) >= CACHE_SIZE:
-                self._seen.pop(next(iter(self._seen)), None)
+                self._make_room()
             self._seen[token] = principal
         if now >= (principal.expires_at + LEEWAY) * 1_000_000:
             self._seen.pop(token, None)
@@ -184,7 +184,15 @@ class Verifier:
     def forget(self, sids: frozenset[str]) -> None:
         """Drop what was kept of ended sessions."""
         if sids:
-            self._seen = {token: seen for token, seen in self._seen.items() if seen.sid not in sids}
+            kept = self._seen.copy()  # in one step, whatever other threads put in
+            self._seen = {token: seen for token, seen in kept.items() if seen.sid not in sids}
+
+    def _make_room(self) -> None:
+        seen = self._seen
+        try:
+            seen.pop(next(iter(seen)), None)
+        except (RuntimeError, StopIteration):
+            pass  # another thread has just made room
 
 
 def _is_texts(value: Any) -> TypeGuard[list[str]]:

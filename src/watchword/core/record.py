@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from watchword import events
 from watchword.events import Event
@@ -32,6 +32,7 @@ REFUSALS = frozenset(
 REFUSAL_RATE = Rate(1_000, 200 * SECOND)
 """So many of each the table takes from a process: a flood must not fill the database's disk (SECURITY-TARGET F14)."""
 MAX_DETAIL = 300
+_KEYS = frozenset({"id", "name", "at", "user_id", "sid", "ip", "detail", "by"})
 MAX_WORD = 100
 """Of every other text of an event, in characters."""
 
@@ -69,6 +70,35 @@ def tidied(event: Event) -> Event:
 def json_line(recorded: Recorded) -> str:
     """One object in ASCII, without the line's end: what is no plain letter comes out as an escape."""
     return json.dumps({"id": recorded.id, **asdict(recorded.event), "at": exact_instant(recorded.event.at)})
+
+
+def read_line(text: str) -> Recorded:
+    """What `json_line` wrote. Raises ValueError, which says what is wrong, for anything else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("it is no JSON") from None
+    if not isinstance(found, dict) or not _KEYS <= found.keys():
+        raise ValueError("it is no event")
+    words = {name: found[name] for name in _KEYS - {"id", "name", "at"}}
+    if not all(word is None or isinstance(word, str) for word in words.values()):
+        raise ValueError("it has a value that is no text")
+    for name in ("id", "name"):
+        word = found[name]
+        if not (isinstance(word, str) and word.isprintable() and 0 < len(word) <= MAX_WORD):
+            raise ValueError("it has no id or no name")
+    return Recorded(found["id"], tidied(Event(name=found["name"], at=read_instant(found["at"]), **words)))
+
+
+def read_instant(text: object) -> int:
+    """RFC 3339 with its offset, in µs since 1970. Raises ValueError."""
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise ValueError("it has no instant such as 2026-01-31T12:00:00Z")
+    return (at - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 def exact_instant(micros: int) -> str:

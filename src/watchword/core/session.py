@@ -50,12 +50,13 @@ class Client:
 
         IPv4 counts by /24 and IPv6 by /48, so that a new lease of the same network is no change.
         """
-        text = f"{_network(self.ip)}\n{self.user_agent[:MAX_USER_AGENT]}"
+        text = f"{network_of(self.ip)}\n{self.user_agent[:MAX_USER_AGENT]}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @lru_cache(4096)
-def _network(ip: str) -> str:
+def network_of(ip: str) -> str:
+    """`203.0.113.0/24` or `2001:db8:1::/48`; empty for what is no address."""
     try:
         address = ip_address(ip.partition("%")[0])
     except ValueError:

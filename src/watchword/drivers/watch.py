@@ -88,6 +88,10 @@ class Watchers:
         finally:
             self._watched.remove(watcher)
 
+    def let_go(self) -> None:
+        """Tell whoever waits that this process stops. Called by the loop's thread."""
+        self._tell(self._watched.all(), Unavailable.code)
+
     async def follow(self) -> None:
         """Never ends by itself; when it is cancelled, whoever still waits is told that nothing is followed any more."""
         round_: asyncio.Task[None] | None = None
@@ -105,7 +109,7 @@ class Watchers:
             self._loop = None
             if round_ is not None:
                 round_.cancel()
-            self._tell(self._watched.all(), Unavailable.code)
+            self.let_go()
 
     def _heard(self, sids: frozenset[str], users: frozenset[str]) -> None:
         """In whatever thread it was that took something in."""

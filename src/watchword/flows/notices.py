@@ -21,6 +21,7 @@ CROWDED = "session_evicted"
 REUSED = "refresh_reused"
 FACTOR_ADDED = "factor_added"
 FACTOR_REMOVED = "factor_removed"
+PASSWORD_LOST = "password_lost"  # noqa: S105 - the name of a kind of mail
 
 
 def notice(world: World, kind: str, user: User, *, client: Client | None, now: int, **more: Any) -> Mail:

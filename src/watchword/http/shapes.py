@@ -7,7 +7,7 @@ from typing import Any
 
 from watchword.core.device import device_label
 from watchword.core.factor import Factor
-from watchword.core.session import Session
+from watchword.core.session import Session, network_of
 from watchword.core.user import User
 
 
@@ -40,11 +40,11 @@ def session_json(session: Session) -> dict[str, Any]:
 
 
 def device_json(session: Session, *, current: str) -> dict[str, Any]:
-    """A line of the devices page."""
+    """A line of the devices page: of the address the network, which is what its user recognises (ASVS 5.0 14.2.6)."""
     return {
         "id": session.sid,
         "label": device_label(session.user_agent),
-        "ip": session.ip,
+        "ip": network_of(session.ip),
         "created_at": instant(session.created_at),
         "last_used_at": instant(session.last_used_at),
         "current": session.sid == current,

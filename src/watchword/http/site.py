@@ -14,6 +14,7 @@ from watchword.errors import NotAuthenticated, Problem, TokenExpired
 from watchword.flows.end import Brought, holder
 from watchword.flows.grant import Grant
 from watchword.flows.live import load_live
+from watchword.flows.readiness import Readiness
 from watchword.http.authenticate import Authenticator
 from watchword.http.client import ClientAddresses
 from watchword.http.cookies import Cookies, DuplicateCookie, cookies
@@ -40,6 +41,7 @@ class Site:
     delivery: Delivery
     addresses: ClientAddresses
     denials: Denials
+    readiness: Readiness
     kept: Kept | None
     docs: str
 
@@ -60,6 +62,7 @@ class Site:
             delivery=delivery,
             addresses=addresses,
             denials=Denials(world, addresses),
+            readiness=Readiness(world),
             kept=kept if any(mode.in_cookies and not mode.rotates for mode in settings.mode) else None,
             docs=f"{settings.url}{settings.prefix}/errors",
         )

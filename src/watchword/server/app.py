@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -30,6 +34,10 @@ def standalone(auth: Watchword, *more: Route, home: str | None = None) -> Starle
     async def root(request: Request) -> Response:
         return RedirectResponse(str(target))
 
-    app = Starlette(routes=[*([Route("/", root)] if target else []), *more])
+    @asynccontextmanager
+    async def state(_: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        yield {"readiness": auth.site.readiness}  # for whoever stops the server that runs this app
+
+    app = Starlette(routes=[*([Route("/", root)] if target else []), *more], lifespan=state)
     install(app, auth)
     return app

@@ -69,6 +69,23 @@ class MemoryStore(MemoryOwn, MemoryRegistrations, MemoryEvents):
         self._end_theirs(user_id)
         return await self.end_sessions(user_id, End.PASSWORD, now=now, keep=keep)
 
+    async def forget_password(
+        self, user_id: str, *, now: int, keep: str | None, mail: Mail
+    ) -> Sequence[Revoked] | None:
+        user = self._users.get(user_id)
+        if user is None:
+            return None
+        self._users[user_id] = replace(user, digest=None)
+        self._end_theirs(user_id)
+        self._queue(mail)
+        return await MemoryStore.end_sessions(self, user_id, End.PASSWORD, now=now, keep=keep)
+
+    async def revoke_unknown(self, sid: str, *, now: int) -> Revoked | None:
+        if sid in self._revoked:
+            return None
+        self._revoked[sid] = Revoked(sid, now)
+        return self._revoked[sid]
+
     async def change_status(self, user_id: str, status: Status, *, now: int) -> Sequence[Revoked] | None:
         user = self._users.get(user_id)
         if user is None:

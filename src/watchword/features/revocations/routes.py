@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from watchword.errors import BadRequest, InvalidToken, NotAuthenticated, NotFound, Overloaded, Unavailable
 from watchword.features.revocations.rules import Cursor, Known, News, news, oldest, read
+from watchword.flows.readiness import Readiness
 from watchword.http.shapes import instant
 from watchword.http.site import Site
 from watchword.ports import World
@@ -57,8 +58,9 @@ class RevocationFeed(BaseModel):
 class _Waiting:
     """The polls of one process, which share what they look through."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, readiness: Readiness) -> None:
         self._world = world
+        self._readiness = readiness
         self._count = 0
         self._recent = Known(0, (), ())
         self._looked_at = 0.0
@@ -72,6 +74,10 @@ class _Waiting:
         deadline = loop.time() + seconds
         try:
             while True:
+                if (
+                    self._readiness.closing
+                ):  # what is known now is the answer, and the next poll goes elsewhere
+                    deadline = min(deadline, loop.time())
                 found, left = self._look(cursor), deadline - loop.time()
                 if found or (left <= 0 and found is not None):
                     return found
@@ -100,7 +106,7 @@ class _Waiting:
 def router(site: Site) -> APIRouter:
     reply = replies(site.settings.field_case)
     routes = APIRouter(tags=["service"])
-    waiting = _Waiting(site.world)
+    waiting = _Waiting(site.world, site.readiness)
     expected = bytes.fromhex(site.settings.feed_token.partition(":")[2])
     keep_for = site.world.revocations.keep // 1_000_000
 

@@ -44,9 +44,7 @@ def router(site: Site) -> APIRouter:
         responses=answers(Unavailable),
     )
     async def ready(request: Request) -> Response:
-        if world.revocations.overdue(world.clock.now()):
-            raise Unavailable("Revocations have not been read yet, or not for a while.", retry_after=1)
-        await world.store.check()
+        await site.readiness.check()
         return reply({"status": "ok"})
 
     @routes.get(

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ClauseElement,
     ColumnElement,
     Dialect,
@@ -110,6 +111,13 @@ def ending(*which: ColumnElement[bool]) -> tuple[ClauseElement, ClauseElement]:
     )
     ended = end.returning(_session.sid, _session.user_id, Hint())
     return revoke.returning(_revocation.sid, _revocation.created_at), ended
+
+
+def revoking(sid: BindParameter[str]) -> ClauseElement:
+    """Revoke a session, whether there is a row of it or not, unless that was done."""
+    known = select(_revocation.sid).where(_revocation.sid == sid).exists()
+    revoke = insert(ww_revocation).from_select(["sid", "created_at"], select(sid, Now()).where(~known))
+    return revoke.returning(_revocation.sid, _revocation.created_at, Hint())
 
 
 def compiled(statement: ClauseElement, dialect: Dialect) -> str:

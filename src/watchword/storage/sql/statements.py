@@ -52,7 +52,7 @@ from watchword.storage.sql import (
     registrations,
     throttle,
 )
-from watchword.storage.sql.clauses import Hint, Now, compiled, ending, limited
+from watchword.storage.sql.clauses import Hint, Now, compiled, ending, limited, revoking
 from watchword.storage.sql.clauses import Script as Script
 from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
 from watchword.storage.sql.tables import text, ww_revocation, ww_schema_version, ww_session, ww_user
@@ -120,6 +120,7 @@ class Statements:
     register: Script
     redeem_registration: Script
     forget_unverified: Script
+    revoke_unknown: Script
     own: own.OwnStatements
     events: events.EventStatements
 
@@ -177,6 +178,7 @@ def compose(dialect: Dialect) -> Statements:
         record_crossing=script(_record_crossing()),
         end_session=script(*ending(_session.sid == bindparam("sid"), theirs_or_anybodys)),
         end_sessions=script(lock_user, *end_others),
+        revoke_unknown=script(revoking(bindparam("sid", type_=text()))),
         sweep_sessions=script(_sweep_sessions()),
         sweep_revocations=script(_sweep_revocations()),
         queue_mail=script(outbox.queue()),

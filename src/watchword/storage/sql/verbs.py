@@ -25,6 +25,7 @@ from watchword.storage.sql.link_verbs import LinkVerbs, revoked
 from watchword.storage.sql.migrations import HEAD
 from watchword.storage.sql.own_verbs import OwnVerbs, swap_parameters
 from watchword.storage.sql.registration_verbs import RegistrationVerbs
+from watchword.storage.sql.repair_verbs import RepairVerbs
 from watchword.storage.sql.rows import (
     CHALLENGE,
     SESSION,
@@ -52,7 +53,7 @@ _LAST = "~"
 """Behind every id."""
 
 
-class SqlStore(ArrivalVerbs, EventVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs):
+class SqlStore(ArrivalVerbs, EventVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs, RepairVerbs):
     """Implements `ports.Store`.
 
     The ends of sessions are dated by `statements.Now`, the clock that `load_session` tells, and so not by the `now`

@@ -1,0 +1,139 @@
+"""Several workers of `watchword serve`: who dies is replaced, who insists is obeyed, and nobody is left behind."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.cli.programs import Program, Run, program
+from tests.cli.test_serve import SECRET, Tab, connected
+from tests.servers import environment
+from watchword.cli.workers import FIRST_PAUSE, LONGEST_PAUSE, _Worker
+
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def pair(verb: Run, tmp_path: Path) -> Iterator[tuple[Program, Tab]]:
+    """A server of two workers."""
+    origin = "http://127.0.0.1:8000"
+    env = environment(f"sqlite:///{tmp_path}/watchword.db", url=origin, secret=SECRET)
+    with program("serve", "--port=0", "--workers=2", env=env, cwd=tmp_path) as server:
+        line = server.said_until("serving").splitlines()[-1]
+        yield server, Tab(origin, address=line.split(" on ")[1].partition(",")[0])
+
+
+def workers_of(server: Program) -> set[int]:
+    """The processes that serve: multiprocessing has one more, which cleans up behind it."""
+    pid = server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child) for child in children if "spawn_main" in _command(int(child))}
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def _eventually(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_worker_that_dies_is_replaced_and_one_ctrl_c_stops_all_of_them(pair: tuple[Program, Tab]) -> None:
+    """F2, F16: a terminal sends it to the whole group, and workers that took it for themselves would be asked twice."""
+    server, tab = pair
+    victim, other = sorted(workers_of(server))
+    os.kill(victim, signal.SIGKILL)
+    _eventually(lambda: len(workers_of(server) - {victim}) == 2)
+    assert other in workers_of(server)
+    assert {tab.send("GET", "/auth/health/ready").status for _ in range(10)} == {200}
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.process.wait(PATIENCE) == 0
+    assert "has ended with -9; another starts in 0.5 s" in server.complaints()
+    assert "Traceback" not in server.complaints()
+
+
+def test_one_that_cannot_start_is_tried_again_ever_more_rarely_and_takes_nobody_down(
+    pair: tuple[Program, Tab], tmp_path: Path
+) -> None:
+    """F3: its database is away for a while, and there are those who serve on."""
+    server, tab = pair
+    database, away = tmp_path / "watchword.db", tmp_path / "away.db"
+    victim, _ = sorted(workers_of(server))
+    database.rename(away)
+    os.kill(victim, signal.SIGKILL)
+    _eventually(lambda: "has ended with 3; another starts in 2.0 s" in server.complaints())
+    assert tab.send("GET", "/auth/health/live").status == 200
+    away.rename(database)
+    _eventually(lambda: server.complaints().count("Application startup complete") == 3)
+    assert server.stop() == 0
+
+
+def test_the_pause_before_a_new_start_doubles_up_to_half_a_minute() -> None:
+    worker, pauses = _Worker(1), []
+    for _ in range(9):
+        worker.process = cast(SpawnProcess, Ended())
+        worker.began_at = time.monotonic()
+        worker.look()
+        pauses.append(worker.due_at - time.monotonic())
+    assert pauses[0] <= FIRST_PAUSE
+    assert all(later > before for before, later in pairwise(pauses[:7]))
+    assert LONGEST_PAUSE - 1 < pauses[-1] <= LONGEST_PAUSE
+
+
+class Ended:
+    """What a process is that has exited with 3."""
+
+    exitcode = 3
+
+    def is_alive(self) -> bool:
+        return False
+
+    def kill(self) -> None: ...
+
+    def join(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_signal_ends_at_once_what_the_first_would_wait_for(
+    verb: Run, tmp_path: Path, workers: int
+) -> None:
+    """F16: exit code 1, as somebody was cut off."""
+    origin = "http://127.0.0.1:8000"
+    env = environment(f"sqlite:///{tmp_path}/watchword.db", url=origin, secret=SECRET)
+    with program("serve", "--port=0", f"--workers={workers}", env=env, cwd=tmp_path) as server:
+        line = server.said_until("serving").splitlines()[-1]
+        tab = Tab(origin, address=line.split(" on ")[1].partition(",")[0])
+        with connected(tab) as connection:
+            connection.putrequest("POST", "/auth/login")
+            connection.putheader("Content-Type", "application/json")
+            connection.putheader("Content-Length", "100")
+            connection.endheaders(b'{"email"')
+            time.sleep(0.3)  # until the server has seen it
+            server.process.terminate()
+            _eventually(lambda: "Shutting down" in server.complaints())
+            assert server.process.poll() is None
+            assert server.stop() == 1
+
+
+def test_workers_whose_watcher_is_gone_stop_by_themselves(pair: tuple[Program, Tab]) -> None:
+    """F2: nobody is left who holds the port."""
+    server, _ = pair
+    workers = workers_of(server)
+    assert len(workers) == 2
+    server.process.kill()
+    _eventually(lambda: not any("spawn_main" in _command(pid) for pid in workers))
+    assert server.complaints().count("Finished server process") == 2
