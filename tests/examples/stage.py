@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from http.client import HTTPException
 from pathlib import Path
 
-from playwright.async_api import BrowserContext, Page, async_playwright
+from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from tests.needs import chromium_path
 from tests.scenarios.test_modes import QUIET
@@ -79,6 +79,36 @@ async def sign_in(page: Page, password: str = PASSWORD) -> None:
     await page.get_by_label("Email").fill(EMAIL)
     await page.get_by_label("Password").fill(password)
     await page.keyboard.press("Enter")
+
+
+async def tell_of_notes(context: BrowserContext, home: str) -> None:
+    """The story that pages with the client tell: signed in, renewed, loaded again, signed out in every tab. With access
+    tokens of a second."""
+    page = await context.new_page()
+    await page.goto(home)
+    await sign_in(page, "not the password")
+    wrong = page.get_by_text("The login or the password is wrong.")
+    await expect(wrong).to_be_visible(timeout=PATIENCE)
+    await sign_in(page)
+    await expect(page.get_by_role("heading", name=f"Notes of {EMAIL}")).to_be_visible(timeout=PATIENCE)
+    for note in ("Buy <b>milk</b>", "Call Grace"):
+        await page.get_by_label("Note").fill(note)
+        await page.get_by_role("button", name="Keep").click()
+        await expect(page.get_by_text(note)).to_be_visible(timeout=PATIENCE)
+        for _ in range(2):
+            async with page.expect_response("**/auth/refresh") as renewed:
+                pass
+            assert (await renewed.value).status == 200
+    await page.reload()
+    await expect(page.get_by_text("Call Grace")).to_be_visible(timeout=PATIENCE)
+    other = await context.new_page()
+    await other.goto(home)
+    await expect(other.get_by_text("Buy <b>milk</b>")).to_be_visible(timeout=PATIENCE)
+    await page.get_by_role("button", name="Sign out").click()
+    for tab in (page, other):
+        await expect(tab.get_by_role("button", name="Sign in")).to_be_visible(timeout=PATIENCE)
+    await page.reload()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=PATIENCE)
 
 
 async def until_gone(context: BrowserContext, name: str) -> None:

@@ -1,0 +1,4 @@
+export default {
+  // The client is a link to a folder of this repository, where there is no React: both take the one here.
+  resolve: { dedupe: ["react"] },
+};
