@@ -42,9 +42,10 @@ async def to_sign_in(request: Request, ask: Callable[[Request], Awaitable[Respon
         return answer
     if "hx-request" in request.headers:  # htmx follows a redirect inside of the page; this one leaves it
         return Response(headers={"hx-redirect": "/auth/?next=/"})
-    if "text/html" not in request.headers.get("accept", ""):
+    if request.method != "GET" or "text/html" not in request.headers.get("accept", ""):
         return answer
-    return RedirectResponse(f"/auth/?{urlencode({'next': request.url.path})}", 303)
+    wanted = str(request.url.replace(scheme="", netloc=""))  # the path and the query
+    return RedirectResponse(f"/auth/?{urlencode({'next': wanted})}", 303)
 
 
 @app.get("/")

@@ -13,8 +13,9 @@ async def test_somebody_signs_in_stays_so_comes_back_and_signs_out() -> None:
     node_modules("examples/htmx")
     async with running("htmx", access_ttl="1s") as url, chromium() as context:
         page = await context.new_page()
-        await page.goto(f"{url}/")
+        await page.goto(f"{url}/?from=mail")
         await sign_in(page)
+        await page.wait_for_url(f"{url}/?from=mail")
         title = page.get_by_role("heading", name=f"Notes of {EMAIL}")
         await expect(title).to_be_visible(timeout=PATIENCE)
 

@@ -177,11 +177,11 @@ async def until(page: Page, what: str, *, seconds: float = 30) -> float:
 
 
 @pytest.mark.parametrize("stories", [[story] for story in STORIES] if FULL else [STORIES])
-async def test_no_order_of_lost_and_late_answers_signs_a_tab_out(
+async def test_w16_no_order_of_lost_and_late_answers_signs_a_tab_out(
     house: House, stories: list[tuple[str, bool]], measured: Callable[[str], None]
 ) -> None:
-    """F21, promise 1, I1, I7, W16: in every tab there is one refresh at a time, and with locks one for all of them as a
-    rule; without them they race, and nobody is signed out by that either."""
+    """W16: In every tab there is one refresh at a time, and with locks one for all of them as a rule; without them they
+    race, and nobody is signed out by that either (F21, promise 1, I1, I7)."""
     before = replace(house.proxy.seen.setdefault(REFRESH, Seen()))
     house.proxy.weather = {REFRESH: STORM}
     try:
@@ -286,7 +286,7 @@ async def test_signing_out_reaches_the_other_tabs_and_the_other_devices(
 
 
 @pytest.mark.parametrize("mode", ["cookies", "hybrid"])
-async def test_a_reload_keeps_the_session(house: House, mode: str) -> None:
+async def test_w2_a_reload_keeps_the_session(house: House, mode: str) -> None:
     """W2: a page that has lost its memory asks for new tokens by itself, also while the first answers are lost."""
     async with house.context() as context:
         [page] = await house.tabs(context, mode, 1)
