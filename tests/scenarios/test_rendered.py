@@ -87,7 +87,7 @@ async def test_pages_and_their_parts_load_for_who_has_no_access_token(town: Town
         page = await context.new_page()
         seen = count(page)
         await page.goto(f"{url}/page")
-        for turn in range(3):
+        for turn in range(2):
             await expect(page.get_by_text(f"You are {EMAIL}.")).to_be_visible()
             await page.wait_for_load_state("load")
             assert seen == {("page", 200): 1, ("part", 200): PARTS}, turn
