@@ -32,7 +32,7 @@ from tests.servers import EMAIL, PASSWORD, free_port, prepared
 from tests.servers import Browser as Client
 
 FULL = os.environ.get("FAULTS") == "full"
-TABS, ROUNDS, WINDOW = (10, 300, 0.4) if FULL else (3, 6, 1.0)
+TABS, ROUNDS, WINDOW = (10, 300, 0.4) if FULL else (3, 4, 1.0)
 """How many tabs, refreshes each, and seconds of the rotation window."""
 ACCESS = 3
 """Seconds that an access token lives."""
