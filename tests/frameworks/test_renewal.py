@@ -6,11 +6,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi import FastAPI, HTTPException
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket
@@ -21,6 +23,7 @@ from tests.http.devices import ADA, PASSWORD, Device, instead, refresh_token_of
 from tests.http.doors import break_store, count_loads
 from watchword import fastapi as for_fastapi
 from watchword import starlette as for_starlette
+from watchword.auth import Watchword
 from watchword.errors import SettingsError, Unavailable
 from watchword.flows.follow import poll
 from watchword.routing.match import public
@@ -186,6 +189,22 @@ async def test_parallel_requests_of_a_page_share_one_refresh(framework: str) -> 
     assert len(loads) == 1
     device.keep(answers[3])
     assert (await device.refresh()).status == 200
+
+
+async def test_requests_that_two_servers_answer_get_one_token_too(framework: str) -> None:
+    """W7, F13: over one database, where no refresh is shared; the second one is told Repeat."""
+    rooms, device = await rendering(framework)
+    world = rooms.home.auth.world
+    auth = Watchword(rooms.home.auth.settings, store=world.store, hasher=world.hasher, clock=world.clock)
+    app = FastAPI() if framework == "fastapi" else Starlette()
+    app.add_route("/whom", whom)
+    twin = Rooms(app, replace(rooms.home, auth=auth, app=app))
+    install(twin)
+    await later(rooms)
+    await poll(auth.world, None)
+    answers = await asyncio.gather(*(ask(each, device) for each in (rooms, twin) * 3))
+    assert {(answer.status, renewed(answer)) for answer in answers} == {(200, True)}
+    assert len({refresh_token_of(answer) for answer in answers}) == 1
 
 
 async def test_another_browser_with_the_same_token_does_not_share(framework: str) -> None:
