@@ -7,7 +7,7 @@
 #   make bench    the measurements, as tables
 #   make faults   the long versions of the fault tests (kill -9, lost answers)
 #   make setup    only make .venv/
-#   make node     only install what tests run in Node, which `make test` does too where there is npm
+#   make node     only install what tests and examples run in Node, which `make test` does too where there is npm
 #   make requirements   compile requirements/dev.txt again (newer versions: ARGS=--upgrade)
 #   make clean    remove caches and built files; .venv/ and databases stay
 #
@@ -59,16 +59,17 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@echo "$(CURDIR)" > $(STAMP)
 
-# Packages for tests alone, in tests/node/node_modules/: exact versions with their hashes, run by no install script.
-NODE_STAMP := tests/node/node_modules/.set-up
+# Packages for tests and examples alone, in node_modules/ of each folder: exact versions with their hashes, run by no
+# install script.
+NODE_STAMPS := $(patsubst %/package-lock.json,%/node_modules/.set-up,$(wildcard tests/node/package-lock.json examples/*/package-lock.json))
 
-node: $(NODE_STAMP)
+node: $(NODE_STAMPS)
 
-$(NODE_STAMP): tests/node/package.json tests/node/package-lock.json tests/node/.npmrc
+%/node_modules/.set-up: %/package.json %/package-lock.json %/.npmrc
 	@command -v npm >/dev/null || { echo "node: no npm here; on Debian and Ubuntu: apt-get install npm" >&2; exit 1; }
-	@echo "node: preparing tests/node/node_modules/"
-	@cd tests/node && npm ci --loglevel=error >&2
-	@touch $(NODE_STAMP)
+	@echo "node: preparing $*/node_modules/"
+	@cd $* && npm ci --loglevel=error >&2
+	@touch $@
 
 run: setup
 	$(BIN)/watchword dev $(ARGS)
@@ -81,7 +82,7 @@ test: setup
 check: setup
 	$(BIN)/ruff format $(if $(filter true 1,$(CI)),--check --diff) .
 	$(BIN)/ruff check .
-	$(BIN)/mypy src tests $(wildcard bench)
+	$(BIN)/mypy src tests examples $(wildcard bench)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tests.traceability
 

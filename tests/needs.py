@@ -75,13 +75,11 @@ def node_release(path: str) -> int:
     return int(said.removeprefix("v").partition(".")[0])
 
 
-def node_modules() -> Path:
-    """The folder with the packages that tests/node/package.json names; they are installed by `make node` alone."""
-    path = Path(__file__).parent / "node" / "node_modules"
+def node_modules(folder: str = "tests/node") -> Path:
+    """Where the packages are that the package.json of a folder names; they are installed by `make node` alone."""
+    path = Path(__file__).parents[1] / folder / "node_modules"
     if not (path / ".package-lock.json").is_file():  # npm writes it last
-        _missing(
-            f"the packages of tests/node are not installed in {path}; with npm on the machine: make node"
-        )
+        _missing(f"the packages of {folder} are not installed in {path}; with npm on the machine: make node")
     return path
 
 

@@ -1,4 +1,4 @@
-"""The packages of tests/node are pinned like those of Python, and a program that fails says why."""
+"""The packages of tests/node and of examples are pinned like those of Python; a program that fails says why."""
 
 import json
 from pathlib import Path
@@ -8,18 +8,31 @@ import pytest
 from tests.needs import node_modules
 from tests.nodes import run_node
 
-FOLDER = Path(__file__).parent / "node"
-LOCK = FOLDER / "package-lock.json"
+ROOT = Path(__file__).parents[1]
+LOCKS = [ROOT / "tests/node/package-lock.json", *sorted(ROOT.glob("examples/*/package-lock.json"))]
 
 
-def test_the_lock_has_a_hash_for_every_package_and_no_address() -> None:
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.parent.name)
+def test_the_lock_has_a_hash_for_every_package_and_no_address(lock: Path) -> None:
     """DESIGN §10: what is fetched is decided by version and hash, not by where some machine fetched it from."""
-    text = LOCK.read_text(encoding="utf-8")
-    assert "://" not in text, "npm run lock, in tests/node"
+    text = lock.read_text(encoding="utf-8")
+    assert "://" not in text, f"npm run lock, in {lock.parent}"
     packages = json.loads(text)["packages"]
     root = packages.pop("")
-    assert root["devDependencies"] == json.loads((FOLDER / "package.json").read_text())["devDependencies"]
-    assert all(version[0].isdigit() for version in root["devDependencies"].values()), "exact versions"
+    said = json.loads((lock.parent / "package.json").read_text())
+    for kind in ("dependencies", "devDependencies"):
+        assert root.get(kind) == said.get(kind)
+        versions = [
+            version for version in said.get(kind, {}).values() if not version.startswith("file:../../src/")
+        ]
+        assert all(version[0].isdigit() for version in versions), "exact versions"
+    assert (lock.parent / ".npmrc").read_text() == (ROOT / "tests/node/.npmrc").read_text()
+    ours = {
+        name: packages.pop(name)
+        for name in [*packages]
+        if "src/watchword/browser" in str((name, packages[name]))
+    }
+    assert all("integrity" not in entry for entry in ours.values())
     assert all(entry["integrity"].startswith("sha512-") for entry in packages.values())
     assert not any("resolved" in entry for entry in packages.values())
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from watchword.http.problem import Scope
+    from watchword.http.renewal import Renewal
 
 SKEW = timedelta(seconds=60)
 """How far the clocks of our machines may be apart without a revocation being forgotten too early."""
@@ -217,9 +218,11 @@ class Watchword:
         app: ASGIApp,
         is_public: Callable[[Scope], bool],
         is_ours: Callable[[Scope], bool] = lambda scope: False,
+        renewal: Renewal | None = None,
     ) -> Guard:
         """`app` behind the guard; `is_public` tells of a scope whether its endpoint is open to anybody, and `is_ours`
-        whether it is for our own routes, which the guard hands it to as it is."""
+        whether it is for our own routes, which the guard hands it to as it is. With a `renewal` (`site.renewal()`) it
+        renews cookies on the way."""
         return Guard(
             app,
             authenticator=self.site.authenticator,
@@ -233,6 +236,7 @@ class Watchword:
             owner=self,
             denials=self.site.denials,
             kept=self.site.kept,
+            renewal=renewal,
         )
 
     def authenticate(

@@ -62,12 +62,14 @@ def require(*, fresh: str | None = None, live: bool = False, role: str | None = 
     return Depends(required)
 
 
-def install(app: FastAPI, auth: Watchword, *, public: Sequence[str] = ()) -> None:
+def install(app: FastAPI, auth: Watchword, *, public: Sequence[str] = (), renew: bool = False) -> None:
     """Our routes, the guard on every endpoint (declared before or after), the loops, and problem documents.
 
     `public` names routes and mounts, by their path as declared, that are open to anybody: `["/static", "/docs"]`.
+    `renew` is for pages that the server renders: a browser whose access token has run out gets a new one on the way to
+    the handler, in mode `cookies`.
     """
-    _install(app, auth, public=public, every=lambda: iter_route_contexts(app.routes))
+    _install(app, auth, public=public, renew=renew, every=lambda: iter_route_contexts(app.routes))
 
 
 def audit(app: FastAPI) -> list[Entry]:

@@ -26,6 +26,8 @@ from watchword.core.user import User
 from watchword.errors import NotAuthenticated, Problem, SettingsError
 from watchword.flows.live import load_live
 from watchword.http.guard import OWNER_KEY, SCOPE_KEY, Guard
+from watchword.http.kept import delivering
+from watchword.http.problem import ASGIApp
 from watchword.routing.answers import problem_response
 from watchword.routing.match import audit, is_public
 from watchword.routing.ours import OurPaths, declared
@@ -97,10 +99,12 @@ def install(
     auth: Watchword,
     *,
     public: Sequence[str] = (),
+    renew: bool = False,
     every: Callable[[], Iterable[Any]] | None = None,
 ) -> None:
     """Put our routes, the guard, the loops and problem documents into an app. `public` names routes and mounts, as
-    declared, that are open to anybody; `every` tells of routes outside the router. Raises SettingsError."""
+    declared, that are open to anybody; `renew` is for pages that a server renders: an expired access token in a cookie
+    is renewed before the handler; `every` tells of routes outside the router. Raises SettingsError."""
     if isinstance(app.router.middleware_stack, Guard):
         raise SettingsError("install: this app has a guard already, and two would refuse each other's tokens")
     opened = frozenset(public)
@@ -108,15 +112,19 @@ def install(
     # Not among the app's own, which would pay for one more comparison.
     ours = OurPaths(auth.app, auth.paths, prefix=auth.settings.prefix, taken=declared(app.router.routes))
     app.state.watchword_routes = ours.shown  # `watchword routes` reads it
+    renewal = auth.site.renewal() if renew else None
     guard = auth.guard(
         app.router.middleware_stack,
         lambda scope: is_public(app.router.routes, scope, opened),
         is_ours=ours.reached,
+        renewal=renewal,
     )
     app.router.middleware_stack = cast(Any, guard)  # awaitable, if no coroutine function
     app.add_exception_handler(Problem, _answer(auth))
+    if renewal is not None:
+        _around(app, delivering)
     if auth.settings.cors is Cors.APP:
-        _cross_origin(app, auth)
+        _around(app, auth.cross_origin)
     inner = app.router.lifespan_context
 
     @asynccontextmanager
@@ -131,16 +139,19 @@ def install(
             entries = audit([*ours.shown, *app.router.routes], opened)
             count = sum(entry.public for entry in entries)
             log.info("%d routes are public, %d guarded", count, len(entries) - count)
+            if renewal is not None:
+                renewal.announce()
             yield state
 
     app.router.lifespan_context = lifespan
 
 
-def _cross_origin(app: Starlette, auth: Watchword) -> None:
-    """CORS around everything. As one of the app's middlewares it would not see the answers to crashes and to bodies
-    that are too large, which Starlette gives outside of those, nor anything of middlewares added later."""
+def _around(app: Starlette, wrap: Callable[[ASGIApp], ASGIApp]) -> None:
+    """CORS, or renewed cookies, around everything. One of the app's middlewares would not see the answers to crashes
+    and to bodies that are too large, which Starlette gives outside of those, nor anything of middlewares added later.
+    """
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: cast(Any, auth.cross_origin(build()))  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: cast(Any, wrap(build()))  # type: ignore[method-assign]
 
 
 def _answer(auth: Watchword) -> Callable[[Request, Exception], Awaitable[Response]]:

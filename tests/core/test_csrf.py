@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchword.core.csrf import NONCE, SAFE_METHODS, CsrfTokens, trusted
+from watchword.core.csrf import NONCE, SAFE_METHODS, CsrfTokens, trusted, visits
 from watchword.core.keys import KeyRing, Purpose
 from watchword.core.tagged_token import LEEWAY
 
@@ -29,6 +29,33 @@ def verdict(
 def test_a_trusted_origin_may(site: str | None, origin: str, cookies: bool) -> None:
     """ASVS 3.5.1; R8, R14: `cross-site` as well, if the origin is on the list (a front end on another domain)."""
     assert verdict(site=site, origin=origin, cookies=cookies)
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "origin", "is_one"),
+    [
+        ("cross-site", "navigate", "document", None, True),
+        ("none", "navigate", "document", None, True),
+        ("same-origin", "no-cors", "image", None, True),
+        ("cross-site", "cors", "empty", "https://app.example.com", True),
+        (None, None, None, None, True),
+        ("cross-site", "navigate", "iframe", None, False),
+        ("cross-site", "navigate", "", None, False),
+        ("cross-site", "no-cors", "document", None, False),
+        ("same-site", "no-cors", "image", None, False),
+        ("cross-site", "cors", "empty", "https://evil.example", False),
+        (None, None, None, "https://evil.example", False),
+        ("", "", "", None, False),
+    ],
+)
+def test_a_link_from_anywhere_is_a_visit_and_what_a_strangers_page_loads_is_none(
+    site: str | None, mode: str | None, dest: str | None, origin: str | None, is_one: bool
+) -> None:
+    """Attack 85, ASVS 3.5.1, Fetch Metadata: a header that came twice is told as an empty one."""
+    told = visits(
+        sec_fetch_site=site, sec_fetch_mode=mode, sec_fetch_dest=dest, origin=origin, trusted_origins=OURS
+    )
+    assert told is is_one
 
 
 STRANGERS = {

@@ -71,16 +71,16 @@ class Dev:
 
 
 class Own:
-    """The app of `own_page`, behind uvicorn."""
+    """The app of `own_page`, or of another file here, behind uvicorn."""
 
     login = EMAIL, PASSWORD
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, app: str = "own_page", **settings: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         uvicorn = [sys.executable, "-m", "uvicorn", "--log-level=error", f"--port={port}"]
         self.process: subprocess.Popen[Any] = subprocess.Popen(
-            [*uvicorn, "--factory", "tests.scenarios.own_page:create_app"],
+            [*uvicorn, "--factory", f"tests.scenarios.{app}:create_app"],
             cwd=ROOT,
             env=environment("memory:", url=self.url, pages="off", **settings),
         )

@@ -38,6 +38,29 @@ def trusted(
     return sec_fetch_site is None and not carries_our_cookies
 
 
+def visits(
+    *,
+    sec_fetch_site: str | None,
+    sec_fetch_mode: str | None,
+    sec_fetch_dest: str | None,
+    origin: str | None,
+    trusted_origins: frozenset[str],
+) -> bool:
+    """True when a safe request is somebody's visit, and not what a page of somebody else loads behind their back.
+
+    A link from anywhere that opens as a page of its own is one; a picture, a frame or a script in a stranger's page is
+    none. Where the browser does not say, its SameSite rule has decided (RFC 6265bis §5.6.7).
+    """
+    if sec_fetch_mode == "navigate" and sec_fetch_dest == "document":
+        return True
+    return trusted(
+        sec_fetch_site=sec_fetch_site,
+        origin=origin,
+        trusted_origins=trusted_origins,
+        carries_our_cookies=False,
+    )
+
+
 class CsrfTokens:
     """Mints and recognises CSRF tokens under a key ring; each is good for `seconds`.
 

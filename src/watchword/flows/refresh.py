@@ -15,13 +15,18 @@ from watchword.flows.grant import Grant, grant
 from watchword.flows.limits import admit_refresh
 from watchword.flows.notices import REUSED, notice
 from watchword.ports import LoadedSession, World
+from watchword.settings import Mode
 
 SWAPS = 16
 """Lost compare-and-swaps after which a request gives up: far beyond what one session's clients can cause."""
 
 
-async def refresh(world: World, token: str, *, in_cookie: bool, client: Client) -> Grant:
+async def refresh(
+    world: World, token: str, *, in_cookie: bool, client: Client, mode: Mode | None = None
+) -> Grant:
     """New tokens for a refresh token, as DESIGN §4.1's table says (RFC 9700 §4.14.2, ASVS 5.0 10.4.5).
+
+    With `mode` only a session of that mode is renewed; the token of another one is left as it is.
 
     Raises InvalidToken, SessionEnded, RefreshSuperseded, RefreshReused, RateLimited; Overloaded when the row keeps
     changing.
@@ -33,6 +38,8 @@ async def refresh(world: World, token: str, *, in_cookie: bool, client: Client) 
         read_at = world.clock.now()
         loaded = await world.store.load_session(presented.sid)
         if loaded is None or not _ours(world, loaded.session, presented, in_cookie=in_cookie):
+            raise InvalidToken
+        if mode is not None and loaded.session.mode is not mode:
             raise InvalidToken
         session, user, now = loaded.session, loaded.user, loaded.now
         if not turn:

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from watchword.core import session_token
 from watchword.core.access_token import AccessTokens
-from watchword.core.csrf import NONCE, CsrfTokens, trusted
+from watchword.core.csrf import NONCE, CsrfTokens, trusted, visits
 from watchword.core.refresh_token import RefreshTokens
 from watchword.errors import CsrfRejected, InvalidToken
 from watchword.http.cookies import Cookie, Cookies
@@ -59,6 +59,16 @@ class Forgery:
                 f"X-CSRF-Token is missing, old or of another session: GET {self._csrf_url}.",
                 headers=tuple((name.decode(), line.decode()) for name, line in self._unprovable(headers)),
             )
+
+    def visits(self, headers: Headers) -> bool:
+        """Whether a safe request comes from a page of ours, or by a link from anywhere."""
+        return visits(
+            sec_fetch_site=_single(headers, b"sec-fetch-site"),
+            sec_fetch_mode=_single(headers, b"sec-fetch-mode"),
+            sec_fetch_dest=_single(headers, b"sec-fetch-dest"),
+            origin=_single(headers, b"origin"),
+            trusted_origins=self._origins,
+        )
 
     def give(self, headers: Headers, proved: str | None, now: int) -> tuple[str, Headers]:
         """A token for whoever sends this request, and the cookies that go with it. One that is good stays.

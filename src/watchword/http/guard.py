@@ -21,6 +21,7 @@ from watchword.http.denials import SCOPE_KEY as SCOPE_KEY
 from watchword.http.denials import Denials
 from watchword.http.kept import Kept, with_lines
 from watchword.http.problem import ASGIApp, Receive, Scope, Send, respond
+from watchword.http.renewal import Renewal
 from watchword.ports import Clock
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Guard:
 
     `ask` looks a principal up in the database and raises a Problem if it is not live. `ours` are our own routes, and
     `is_ours` tells which requests are for them: they authenticate by themselves, and nothing is verified twice. `kept`
-    is there when a mode is enabled whose sessions are looked up.
+    is there when a mode is enabled whose sessions are looked up, `renewal` where cookies are renewed on the way.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Guard:
         owner: object,
         denials: Denials,
         kept: Kept | None = None,
+        renewal: Renewal | None = None,
     ) -> None:
         self._kept = kept
+        self._renewal = renewal
         self._app = app
         self._owner = owner
         self._denials = denials
@@ -83,9 +86,9 @@ class Guard:
         try:
             principal = self._authenticator.principal(scope, now)
         except Problem as problem:
-            return self._anonymous(problem, scope, receive, send)
+            return self._unknown(problem, scope, receive, send)
         if principal is None:
-            return self._anonymous(None, scope, receive, send)
+            return self._unknown(None, scope, receive, send)
         if self._revocations.stale(now):
             return self._doubtful(principal, scope, receive, send)
         scope[SCOPE_KEY] = principal
@@ -98,13 +101,38 @@ class Guard:
             asking = kept.principal(scope, now)
             principal = await (in_time(asking) if self._revocations.stale(now) else asking)
         except Problem as problem:
-            await self._anonymous(problem, scope, receive, send)
+            await self._unknown(problem, scope, receive, send)
             return
         if principal is None:
-            await self._anonymous(None, scope, receive, send)
+            await self._unknown(None, scope, receive, send)
             return
         scope[SCOPE_KEY] = principal
         await self._app(scope, receive, send)
+
+    def _unknown(
+        self, problem: Problem | None, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
+        """Without an access token that is good: on, if a refresh token makes up for it."""
+        if self._renewal is not None and self._renewal.concerns(problem, scope["headers"]):
+            return self._renewed(self._renewal, problem, scope, receive, send)
+        return self._anonymous(problem, scope, receive, send)
+
+    async def _renewed(
+        self, renewal: Renewal, problem: Problem | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Who may be signed in and cannot be asked about is told to come back, and not that nobody is (promise 1)."""
+        now = self._clock.now()
+        try:
+            asking = renewal.principal(scope, now)
+            principal = await (in_time(asking) if self._revocations.stale(now) else asking)
+        except Problem as doubt:
+            await self._anonymous(doubt, scope, receive, send)
+            return
+        if principal is None:
+            await self._anonymous(problem, scope, receive, send)
+            return
+        scope[SCOPE_KEY] = principal
+        await self._app(scope, receive, with_lines(scope, send))
 
     def _anonymous(
         self, problem: Problem | None, scope: Scope, receive: Receive, send: Send

@@ -6,7 +6,7 @@ awaited; where neither mode is enabled nothing of this is on a request's way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from watchword.core.csrf import SAFE_METHODS
@@ -22,7 +22,7 @@ from watchword.http.client import ClientAddresses
 from watchword.http.cookies import Cookies
 from watchword.http.forgery import Forgery
 from watchword.http.modes import Delivery
-from watchword.http.problem import NO_STORE, Headers, Message, Scope, Send
+from watchword.http.problem import NO_STORE, ASGIApp, Headers, Message, Receive, Scope, Send
 from watchword.ports import World
 from watchword.settings import Mode
 
@@ -203,6 +203,15 @@ def with_lines(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+def delivering(app: ASGIApp) -> ASGIApp:
+    """`app` with these lines on whatever it answers: around everything, those answers are among it as well."""
+
+    def with_all(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return app(scope, receive, with_lines(scope, send))
+
+    return with_all
 
 
 def joined(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> Headers:

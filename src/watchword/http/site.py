@@ -23,6 +23,7 @@ from watchword.http.forgery import Forgery
 from watchword.http.kept import Kept
 from watchword.http.modes import Delivery
 from watchword.http.problem import Headers, Scope
+from watchword.http.renewal import Renewal
 from watchword.ports import LoadedSession, World
 from watchword.settings import Mode, Settings
 
@@ -65,6 +66,18 @@ class Site:
             readiness=Readiness(world),
             kept=kept if any(mode.in_cookies and not mode.rotates for mode in settings.mode) else None,
             docs=f"{settings.url}{settings.prefix}/errors",
+        )
+
+    def renewal(self) -> Renewal:
+        """What renews the cookies of an app's pages before its handlers. Raises SettingsError."""
+        return Renewal(
+            self.settings,
+            self.world,
+            self.cookies,
+            self.authenticator,
+            self.forgery,
+            self.delivery,
+            self.addresses,
         )
 
     async def signed_in(self, scope: Scope) -> tuple[Principal, LoadedSession]:
