@@ -5,6 +5,7 @@ With TEST_REQUIRE=all, as in CI, it fails the test instead: a suite that skips h
 """
 
 import os
+import pwd
 import shutil
 import subprocess
 from functools import cache
@@ -47,6 +48,31 @@ def chromium_path() -> str:
     return _program("Chromium", "TEST_CHROMIUM", "chromium", "chromium-browser", "google-chrome")
 
 
+def postgres_binaries() -> Path:
+    """The folder with initdb and pg_ctl, for a server of a test's own. As root it takes the user that Debian makes."""
+    named = os.environ.get("TEST_POSTGRES_BINARIES")
+    found = [Path(named)] if named else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_release)
+    if not found or not os.access(found[-1] / "initdb", os.X_OK):
+        _missing("PostgreSQL's initdb is not in /usr/lib/postgresql; set TEST_POSTGRES_BINARIES")
+    if os.geteuid() == 0 and (shutil.which("runuser") is None or not _known("postgres")):
+        _missing("PostgreSQL does not run as root, and there is no user postgres to run it as")
+    return found[-1]
+
+
+def redis_server_path() -> str:
+    """The program, for a server of a test's own."""
+    return _program("redis-server", "TEST_REDIS_SERVER", "redis-server", "valkey-server")
+
+
+def strace_path() -> str:
+    """A strace that may look at a process which it starts: not everywhere, in a container."""
+    path = _program("strace", "TEST_STRACE", "strace")
+    traced = subprocess.run([path, "-o", os.devnull, "true"], capture_output=True, text=True)
+    if traced.returncode != 0:
+        _missing(f"strace may trace nothing here: {traced.stderr.strip()}")
+    return path
+
+
 def node_path() -> str:
     path = _program("Node", "TEST_NODE", "node", "nodejs")
     if node_release(path) < OLDEST_NODE:
@@ -69,6 +95,18 @@ def node_modules() -> Path:
             f"the packages of tests/node are not installed in {path}; with npm on the machine: make node"
         )
     return path
+
+
+def _release(binaries: Path) -> int:
+    """Of /usr/lib/postgresql/15/bin."""
+    return int(binaries.parent.name) if binaries.parent.name.isdigit() else 0
+
+
+def _known(user: str) -> bool:
+    try:
+        return bool(pwd.getpwnam(user))
+    except KeyError:
+        return False
 
 
 def _missing(reason: str) -> NoReturn:

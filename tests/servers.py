@@ -191,6 +191,14 @@ def serving(
         server.stop()
 
 
+def workers_of(server: Server) -> set[int]:
+    """The ids of the processes that serve: of one worker, the server's own."""
+    assert server.process is not None
+    parent = server.process.pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return {int(child) for child in children} if server.workers > 1 else {parent}
+
+
 def prepared(database_url: str, **settings: str) -> dict[str, str]:
     """A migrated database with one user; the environment that its servers share."""
     env = environment(database_url, **settings)

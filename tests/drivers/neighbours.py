@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 
 from watchword.auth import Watchword
 from watchword.core.session import Client, Principal
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.errors import AlreadyExists
+from watchword.flows.grant import Grant
 from watchword.flows.sign_in import start_session
 from watchword.settings import Mode, Settings
 
@@ -18,7 +21,33 @@ def neighbour(url: str, secret: str, **texts: str) -> Watchword:
     return Watchword(settings, hasher=Argon2Hasher(threads=1, memory=8, passes=1))
 
 
+def jars(
+    env: Mapping[str, str], origin: str, count: int, email: str = "jar@example.com"
+) -> list[dict[str, str]]:
+    """The cookies of so many new sessions at servers of this environment, with no password hashed for any."""
+
+    async def all_of_them() -> list[dict[str, str]]:
+        auth = Watchword(Settings.from_env({**_settings(env), "WATCHWORD_URL": origin}))
+        try:
+            grants = [await granted_to(auth, email) for _ in range(count)]
+        finally:
+            await auth.aclose()
+        return [{"access_token": each.access_token, "refresh_token": each.refresh_token} for each in grants]
+
+    return asyncio.run(all_of_them())
+
+
+def _settings(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith("WATCHWORD_")}
+
+
 async def session_of(auth: Watchword, email: str) -> Principal:
+    grant = await granted_to(auth, email)
+    return auth.world.access_tokens.verify(grant.access_token.encode(), auth.world.clock.now())
+
+
+async def granted_to(auth: Watchword, email: str, user_agent: str = "tests") -> Grant:
+    """A new session of a user, who is made if need be, from the network of `tests.servers.Browser`."""
     with suppress(AlreadyExists):
         await auth.users.create(email)
     user = await auth.users.get(email)
@@ -27,9 +56,9 @@ async def session_of(auth: Watchword, email: str) -> Principal:
         user,
         read_at=auth.world.clock.now(),
         amr=("pwd",),
-        client=Client(),
+        client=Client("127.0.0.1", user_agent),
         mode=Mode.COOKIES,
         replaces=None,
     )
     assert grant is not None
-    return auth.world.access_tokens.verify(grant.access_token.encode(), auth.world.clock.now())
+    return grant

@@ -34,6 +34,9 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 _DEFAULTS: dict[str, Any] = {
     "application_name": "watchword",
     "connect_timeout": 5,
+    # Of several hosts in a URL, the one that takes writes. A replica lags: it would not know a session that has just
+    # begun, nor the newest generation of a token (SECURITY-TARGET F6).
+    "target_session_attrs": "primary",
     # A peer that vanished without a word: the kernel gives up after 10 s of silence instead of a quarter of an hour.
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 10,
