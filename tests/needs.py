@@ -8,8 +8,11 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import NoReturn
 
 import psycopg
@@ -62,6 +65,23 @@ def postgres_binaries() -> Path:
 def redis_server_path() -> str:
     """The program, for a server of a test's own."""
     return _program("redis-server", "TEST_REDIS_SERVER", "redis-server", "valkey-server")
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """A folder on a disk of its own that is easily filled: in memory, unmounted at the end."""
+    folder = Path(mkdtemp(prefix="watchword-disk-"))
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "watchword-test", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True)
+        if mounted.returncode != 0:
+            _missing(f"a small disk cannot be mounted, which takes root: {mounted.stderr.strip()}")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    finally:
+        folder.rmdir()
 
 
 def strace_path() -> str:

@@ -159,7 +159,7 @@ class Server:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        return self._said()
+        return self.said()
 
     def stop(self) -> None:
         """SIGTERM; fails unless the server ends in good order."""
@@ -170,12 +170,12 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
-            assert self.process.returncode == 0, self._said()
+            assert self.process.returncode == 0, self.said()
         self._log.close()
 
-    def _said(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode()
+    def said(self) -> str:
+        """What is on its standard error, so far."""
+        return os.pread(self._log.fileno(), 2**30, 0).decode()
 
 
 @contextmanager

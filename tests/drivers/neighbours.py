@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 
 from watchword.auth import Watchword
 from watchword.core.session import Client, Principal
 from watchword.drivers.hasher import Argon2Hasher
-from watchword.errors import AlreadyExists
+from watchword.errors import NotFound
 from watchword.flows.grant import Grant
 from watchword.flows.sign_in import start_session
+from watchword.ports import Clock
 from watchword.settings import Mode, Settings
 
 
-def neighbour(url: str, secret: str, **texts: str) -> Watchword:
-    """One of several processes over a database."""
+def neighbour(url: str, secret: str, *, clock: Clock | None = None, **texts: str) -> Watchword:
+    """One of several processes over a database, on a host whose clock may be its own."""
     settings = Settings.parse({"secret": secret, "database_url": url, "limits": "off"} | texts)
-    return Watchword(settings, hasher=Argon2Hasher(threads=1, memory=8, passes=1))
+    return Watchword(settings, hasher=Argon2Hasher(threads=1, memory=8, passes=1), clock=clock)
 
 
 def jars(
@@ -48,9 +48,10 @@ async def session_of(auth: Watchword, email: str) -> Principal:
 
 async def granted_to(auth: Watchword, email: str, user_agent: str = "tests") -> Grant:
     """A new session of a user, who is made if need be, from the network of `tests.servers.Browser`."""
-    with suppress(AlreadyExists):
-        await auth.users.create(email)
-    user = await auth.users.get(email)
+    try:
+        user = await auth.users.get(email)
+    except NotFound:
+        user = await auth.users.create(email)
     grant = await start_session(
         auth.world,
         user,

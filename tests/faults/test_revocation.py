@@ -105,11 +105,11 @@ async def test_between_the_write_and_what_another_knows_lies_one_hint_and_one_lo
     """ASVS 7.4.1: what of the figures above is ours, and not the machine's with all its processes."""
     if hints == "redis":
         monkeypatch.setattr("watchword.storage.sql.postgres_hints.CHANNEL", "ww_nobody")
-    secret, more = secrets.token_urlsafe(48), {"redis_url": redis_url()} if hints == "redis" else {}
+    secret, heard_by = secrets.token_urlsafe(48), redis_url() if hints == "redis" else ""
     took = []
     with fresh_database(postgres_url()) as url:
         migrate(url)
-        here, there = (neighbour(url, secret, **more) for _ in range(2))
+        here, there = (neighbour(url, secret, redis_url=heard_by) for _ in range(2))
         async with here.lifespan(), there.lifespan():
             for _ in range(TRIALS):
                 principal, known = await session_of(here, EMAIL), asyncio.Event()
