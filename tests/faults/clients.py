@@ -44,7 +44,7 @@ class Client(threading.Thread):
         while not self._stop_event.is_set():
             method, path = self._asks[number % len(self._asks)]
             try:
-                answer = self.browser.send(method, path, to=self._to[number % len(self._to)])
+                answer = self._send(method, path, self._to[number % len(self._to)])
             except ConnectionRefusedError:  # nothing was sent: the server is down
                 time.sleep(0.05)
                 continue
@@ -54,6 +54,9 @@ class Client(threading.Thread):
             number += 1
             self._judge(method, path, answer)
             time.sleep(self._chance.uniform(0, self._pause))
+
+    def _send(self, method: str, path: str, to: str) -> Answer:
+        return self.browser.send(method, path, to=to)
 
     def _judge(self, method: str, path: str, answer: Answer) -> None:
         self.answers[answer.status] += 1
