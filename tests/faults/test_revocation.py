@@ -26,7 +26,7 @@ from tests.faults.refusals import (
 )
 from tests.needs import postgres_url, redis_url
 from tests.postgres import fresh_database
-from tests.servers import EMAIL, Server, environment, serving, watchword
+from tests.servers import EMAIL, Server, environment, serving
 from watchword.core.revocation import MOST, Revocations, Revoked
 from watchword.core.uuid7 import uuid7
 from watchword.storage.sql.migrate import migrate
@@ -62,7 +62,7 @@ def test_what_is_kept_in_memory_is_bounded_and_measured(count: int, measured: Me
 def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of servers over one file."""
     env = environment(f"sqlite:///{tmp_path_factory.mktemp('revocation')}/watchword.db", max_sessions="10000")
-    watchword("migrate", env=env)
+    migrate(env["WATCHWORD_DATABASE_URL"])
     return env
 
 

@@ -19,7 +19,7 @@ from tests.faults.refusals import NOWHERE, Jar, logged_out, seconds_until_refuse
 from tests.needs import postgres_url, redis_url
 from tests.postgres import fresh_database
 from tests.proxies import proxying
-from tests.servers import Answer, Browser, Server, environment, serving, watchword
+from tests.servers import Answer, Browser, Server, environment, serving
 from watchword.core.access_token import AccessTokens
 from watchword.core.keys import KeyRing
 from watchword.core.uuid7 import uuid7
@@ -79,7 +79,7 @@ def test_redis_that_is_cut_costs_the_hint_and_nothing_else(tmp_path: Path, measu
     """F5: no answer is any worse, and who is logged out is refused at the next poll."""
     with proxying(redis_url(), 6379) as (proxy, url):
         env = environment(f"sqlite:///{tmp_path}/watchword.db", redis_url=url)
-        watchword("migrate", env=env)
+        migrate(env["WATCHWORD_DATABASE_URL"])
         with serving(env) as here, serving(env, origin=here.url) as there:
             first, second = jars(env, here.url, 2)
             proxy.cut()
@@ -95,7 +95,7 @@ def test_redis_that_is_cut_costs_the_hint_and_nothing_else(tmp_path: Path, measu
 def test_a_worker_that_starts_after_ten_thousand_logouts_accepts_none_of_them(tmp_path: Path) -> None:
     """F20: not ready before all are read, and no token of theirs is accepted from its first answer on."""
     env = environment(f"sqlite:///{tmp_path}/watchword.db")
-    watchword("migrate", env=env)
+    migrate(env["WATCHWORD_DATABASE_URL"])
     server = Server(env)
     now = time.time_ns() // 1000
     sids = [uuid7(now, secrets.token_bytes(10)) for _ in range(LOGOUTS)]
