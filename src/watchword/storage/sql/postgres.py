@@ -138,9 +138,9 @@ class PostgresStore(SqlStore):
     def _new_pools(self) -> tuple[AsyncConnectionPool[Connection], AsyncConnectionPool[Connection]]:
         """And a connection aside, by which revocations are read: if they had to wait behind everybody else, guards
         would take this process for one that is cut off, and refuse whoever is signed in (SECURITY-TARGET F11)."""
-        return self._new_pool(self._size), self._new_pool(1)
+        return self._new_pool(self._size), self._new_pool(1, "watchword-revocations")
 
-    def _new_pool(self, size: int) -> AsyncConnectionPool[Connection]:
+    def _new_pool(self, size: int, name: str = "watchword") -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
             self._conninfo,
             kwargs={"autocommit": True, "prepare_threshold": 1 if self._prepare else None},
@@ -153,7 +153,7 @@ class PostgresStore(SqlStore):
             reconnect_timeout=self._patience,
             reset=None,
             open=False,
-            name="watchword",
+            name=name,
         )
 
 
