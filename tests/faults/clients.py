@@ -48,6 +48,8 @@ class Client(threading.Thread):
             except ConnectionRefusedError:  # nothing was sent: the server is down
                 time.sleep(0.05)
                 continue
+            except TimeoutError:  # nothing was cut off: it only took longer than this client waits
+                continue
             except (OSError, HTTPException):
                 self.lost += 1
                 continue
