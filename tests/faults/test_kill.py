@@ -50,7 +50,7 @@ def test_no_client_whose_answer_was_lost_to_kill_9_is_ever_signed_out(
     try:
         with asking(clients, stop):
             for _ in range(kills):
-                time.sleep(chance.uniform(0.1, 0.8))
+                time.sleep(chance.uniform(0.1, 0.6))
                 server.kill()
                 server.start()
             time.sleep(2 * WINDOW)

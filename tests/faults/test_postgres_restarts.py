@@ -17,7 +17,7 @@ from tests.faults.clients import REFRESH, Client, asking
 from tests.servers import Browser, Server, prepared, serving, workers_of
 
 FULL = os.environ.get("FAULTS") == "full"
-EVERY = 4.0 if FULL else 1.0
+EVERY = 3.0 if FULL else 1.0
 DOWN = [0.0, 0.5, 1.0, 0.0, 0.5, 1.0, 0.0, 0.5, 1.0, 7.0] * 5 if FULL else [0.0, 7.0]
 """Seconds for which the database is away: the last is longer than anybody waits for it."""
 CLIENTS = 16
