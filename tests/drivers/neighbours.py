@@ -21,15 +21,14 @@ def neighbour(url: str, secret: str, *, clock: Clock | None = None, **texts: str
     return Watchword(settings, hasher=Argon2Hasher(threads=1, memory=8, passes=1), clock=clock)
 
 
-def jars(
-    env: Mapping[str, str], origin: str, count: int, email: str = "jar@example.com"
-) -> list[dict[str, str]]:
+def jars(env: Mapping[str, str], origin: str, count: int) -> list[dict[str, str]]:
     """The cookies of so many new sessions at servers of this environment, with no password hashed for any."""
 
     async def all_of_them() -> list[dict[str, str]]:
         auth = Watchword(Settings.from_env({**_settings(env), "WATCHWORD_URL": origin}))
         try:
-            grants = [await granted_to(auth, email) for _ in range(count)]
+            # A few each, as what somebody's sign-in costs grows with their sessions.
+            grants = [await granted_to(auth, f"jar{number // 20}@example.com") for number in range(count)]
         finally:
             await auth.aclose()
         return [{"access_token": each.access_token, "refresh_token": each.refresh_token} for each in grants]

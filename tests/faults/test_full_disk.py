@@ -53,9 +53,7 @@ def test_a_full_disk_refuses_what_is_written_and_nothing_else_until_there_is_roo
 ) -> None:
     """F9, I4, I6: the database, its log and the file of events are all on it; no restart is needed afterwards."""
     events = disk / "events.jsonl"
-    env = prepared(
-        f"sqlite:///{disk}/watchword.db", events_file=str(events), rotation_window="1ms", max_sessions="1000"
-    )
+    env = prepared(f"sqlite:///{disk}/watchword.db", events_file=str(events), rotation_window="1ms")
     with serving(env) as server:
         processes = workers_of(server)
         browsers = [Browser(server.url, jar) for jar in jars(env, server.url, CLIENTS)]
@@ -96,7 +94,7 @@ def test_a_writer_of_seconds_delays_and_one_that_does_not_end_is_unavailable(
 ) -> None:
     """F10, I4: nobody waits for much longer than 5 s, and no rotation is lost or counted twice."""
     path = tmp_path / "watchword.db"
-    env = prepared(f"sqlite:///{path}", rotation_window="1ms", max_sessions="1000")
+    env = prepared(f"sqlite:///{path}", rotation_window="1ms")
     with serving(env) as server:
         browsers = [Browser(server.url, jar) for jar in jars(env, server.url, CLIENTS)]
         answers, waited = _behind_a_writer(path, browsers, server, HOLD)

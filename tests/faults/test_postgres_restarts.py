@@ -35,7 +35,7 @@ def test_while_the_database_crashes_and_comes_back_nobody_is_signed_out(
     cluster: Cluster, measured: Callable[[str], None]
 ) -> None:
     """F3, I1, I6, I7: 503 with Retry-After and nothing worse, served again within seconds, by the same processes."""
-    env = prepared(cluster.url, rotation_window="500ms", max_sessions="1000")
+    env = prepared(cluster.url, rotation_window="500ms")
     stop, back = threading.Event(), list[float]()
     asks = [("GET", "/nowhere"), REFRESH, ("GET", "/auth/me")]
     with serving(env, workers=2) as server:

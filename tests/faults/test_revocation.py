@@ -61,7 +61,7 @@ def test_what_is_kept_in_memory_is_bounded_and_measured(count: int, measured: Me
 @pytest.fixture(scope="module")
 def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of servers over one file."""
-    env = environment(f"sqlite:///{tmp_path_factory.mktemp('revocation')}/watchword.db", max_sessions="10000")
+    env = environment(f"sqlite:///{tmp_path_factory.mktemp('revocation')}/watchword.db")
     migrate(env["WATCHWORD_DATABASE_URL"])
     return env
 
@@ -70,7 +70,7 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def on_postgres() -> Iterator[Pair]:
     """The environment of a database, and two servers over it."""
     with fresh_database(postgres_url()) as url:
-        env = environment(url, max_sessions="10000")
+        env = environment(url)
         migrate(url)
         with serving(env, workers=WORKERS) as here, serving(env, origin=here.url, workers=WORKERS) as there:
             yield env, here, there

@@ -77,7 +77,7 @@ def test_workers_of_two_versions_serve_at_once_and_the_tables_change_beside_them
     database_url: str, tmp_path: Path, measured: Callable[[str], None]
 ) -> None:
     """F18: no answer is an error; a migration that was killed is run again; nobody waits for a second for its locks."""
-    old = prepared(database_url, rotation_window="20ms", max_sessions="1000")
+    old = prepared(database_url, rotation_window="20ms")
     new = old | {"PYTHONPATH": next_version(tmp_path / "next", STEP)}
     aborted = old | {"PYTHONPATH": next_version(tmp_path / "aborted", ABORTED)}
     stop = threading.Event()
