@@ -5,7 +5,7 @@
 #   make check    format, lint, types, import contracts (with CI=true it reports formatting instead of doing it), and
 #                 whether each requirement has a test
 #   make bench    the measurements, as tables
-#   make faults   the long versions of the fault tests (kill -9, lost answers)
+#   make faults   the long versions of the fault tests, and a table of what they measured
 #   make setup    only make .venv/
 #   make node     only install what tests and examples run in Node, which `make test` does too where there is npm
 #   make requirements   compile requirements/dev.txt again (newer versions: ARGS=--upgrade)

@@ -5,10 +5,14 @@ With TEST_REQUIRE=all, as in CI, it fails the test instead: a suite that skips h
 """
 
 import os
+import pwd
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import NoReturn
 
 import psycopg
@@ -34,20 +38,6 @@ def postgres_url() -> str:
     return url
 
 
-def postgres_binaries() -> Path:
-    """The folder with `initdb` and `pg_ctl`, for a test that needs a server of its own: the newest release's."""
-    folders = [Path(named)] if (named := os.environ.get("TEST_POSTGRES_BIN")) else []
-    if not folders:
-        found = Path("/usr/lib/postgresql").glob("*/bin")  # Debian's, which are not in PATH
-        folders = sorted(found, key=lambda path: int(path.parent.name) if path.parent.name.isdigit() else 0)
-        if on_path := shutil.which("initdb"):
-            folders.append(Path(on_path).parent)
-    whole = [folder for folder in folders if (folder / "initdb").is_file() and (folder / "pg_ctl").is_file()]
-    if not whole:
-        _missing("initdb and pg_ctl of PostgreSQL are not on this machine; set TEST_POSTGRES_BIN")
-    return whole[-1]
-
-
 def redis_url() -> str:
     """The URL of a Redis in which the caller may make keys that expire."""
     url = os.environ.get("TEST_REDIS_URL", DEFAULT_REDIS_URL)
@@ -59,6 +49,48 @@ def redis_url() -> str:
 def chromium_path() -> str:
     """A Chromium that Playwright may start with executable_path=; nothing is ever downloaded."""
     return _program("Chromium", "TEST_CHROMIUM", "chromium", "chromium-browser", "google-chrome")
+
+
+def postgres_binaries() -> Path:
+    """The folder with initdb and pg_ctl, for a server of a test's own. As root it takes the user that Debian makes."""
+    named = os.environ.get("TEST_POSTGRES_BINARIES")
+    found = [Path(named)] if named else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_release)
+    if not found or not os.access(found[-1] / "initdb", os.X_OK):
+        _missing("PostgreSQL's initdb is not in /usr/lib/postgresql; set TEST_POSTGRES_BINARIES")
+    if os.geteuid() == 0 and (shutil.which("runuser") is None or not _known("postgres")):
+        _missing("PostgreSQL does not run as root, and there is no user postgres to run it as")
+    return found[-1]
+
+
+def redis_server_path() -> str:
+    """The program, for a server of a test's own."""
+    return _program("redis-server", "TEST_REDIS_SERVER", "redis-server", "valkey-server")
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """A folder on a disk of its own that is easily filled: in memory, unmounted at the end."""
+    folder = Path(mkdtemp(prefix="watchword-disk-"))
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "watchword-test", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True)
+        if mounted.returncode != 0:
+            _missing(f"a small disk cannot be mounted, which takes root: {mounted.stderr.strip()}")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    finally:
+        folder.rmdir()
+
+
+def strace_path() -> str:
+    """A strace that may look at a process which it starts: not everywhere, in a container."""
+    path = _program("strace", "TEST_STRACE", "strace")
+    traced = subprocess.run([path, "-o", os.devnull, "true"], capture_output=True, text=True)
+    if traced.returncode != 0:
+        _missing(f"strace may trace nothing here: {traced.stderr.strip()}")
+    return path
 
 
 def node_path() -> str:
@@ -81,6 +113,18 @@ def node_modules(folder: str = "tests/node") -> Path:
     if not (path / ".package-lock.json").is_file():  # npm writes it last
         _missing(f"the packages of {folder} are not installed in {path}; with npm on the machine: make node")
     return path
+
+
+def _release(binaries: Path) -> int:
+    """Of /usr/lib/postgresql/15/bin."""
+    return int(binaries.parent.name) if binaries.parent.name.isdigit() else 0
+
+
+def _known(user: str) -> bool:
+    try:
+        return bool(pwd.getpwnam(user))
+    except KeyError:
+        return False
 
 
 def _missing(reason: str) -> NoReturn:

@@ -17,6 +17,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._flows = asyncio.Event()
         self._refuses = False
+        self._words = b""
         self.port = 0
 
     def start(self) -> None:
@@ -36,6 +37,10 @@ class Proxy:
     def cut(self) -> None:
         """Connections are reset, new ones too."""
         self._run(self._cut())
+
+    def cut_behind(self, words: bytes) -> None:
+        """The next connection by which `words` are sent is reset when their answer comes, which nobody hears."""
+        self._words = words
 
     def mend(self) -> None:
         """All is well again; what was swallowed arrives late, as on a network."""
@@ -77,13 +82,28 @@ class Proxy:
             writer.transport.abort()
             return
         self._writers |= {writer, thither}
-        await asyncio.gather(self._pump(reader, thither), self._pump(there, writer))
+        said = asyncio.Event()
+        await asyncio.gather(self._pump(reader, thither, said), self._pump(there, writer, said, answers=True))
         self._writers -= {writer, thither}
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        said: asyncio.Event,
+        *,
+        answers: bool = False,
+    ) -> None:
+        """`said` tells the two directions of a connection that the words were."""
         try:
             while data := await reader.read(65_536):
                 await self._flows.wait()
+                if answers and said.is_set():
+                    writer.transport.abort()
+                    break
+                if self._words and self._words in data and not answers:
+                    self._words = b""
+                    said.set()
                 writer.write(data)
                 await writer.drain()
         except OSError:

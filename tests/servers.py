@@ -165,7 +165,7 @@ class Server:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        return self._said()
+        return self.said()
 
     def stop(self) -> None:
         """SIGTERM; fails unless the server ends in good order."""
@@ -176,12 +176,12 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
-            assert self.process.returncode == 0, self._said()
+            assert self.process.returncode == 0, self.said()
         self._log.close()
 
-    def _said(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode()
+    def said(self) -> str:
+        """What is on its standard error, so far."""
+        return os.pread(self._log.fileno(), 2**30, 0).decode()
 
 
 @contextmanager
@@ -195,6 +195,14 @@ def serving(
         yield server
     finally:
         server.stop()
+
+
+def workers_of(server: Server) -> set[int]:
+    """The ids of the processes that serve: of one worker, the server's own."""
+    assert server.process is not None
+    parent = server.process.pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return {int(child) for child in children} if server.workers > 1 else {parent}
 
 
 def prepared(database_url: str, **settings: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Mail and kill -9, and mail of several processes. `FAULTS=full` kills 100 times, otherwise 6 times."""
+"""Mail and kill -9, and mail of several processes. `FAULTS=full` kills 50 times, otherwise 6 times."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from watchword.flows.outbox import LEASE, sealed
 from watchword.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-KILLS = 100 if os.environ.get("FAULTS") == "full" else 6
+KILLS = 50 if os.environ.get("FAULTS") == "full" else 6
 QUEUEING = """
 import asyncio
 from watchword.auth import Watchword

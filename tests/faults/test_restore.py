@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clusters import cluster
+from tests.clusters import own_postgres
 from tests.servers import EMAIL, PASSWORD, Browser, Server, prepared, serving, watchword
 from watchword.core.record import exact_instant
 from watchword.drivers.clock import SystemClock
@@ -54,15 +54,15 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
             yield Place(f"sqlite:///{file}", copied, put_back)
             return
-        server = stack.enter_context(cluster())
+        server = stack.enter_context(own_postgres())
 
         def stopped_and_copied() -> None:
-            server.stop()
-            server.copy("copy")
+            server.stop("fast")
+            server.keep("copy")
             server.start()
 
         def replaced() -> None:
-            server.stop()
+            server.stop("fast")
             server.put_back("copy")
             server.start()
 

@@ -192,6 +192,9 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
     "watchword.flows.end.end_one": lambda lab: end.end_one(
         lab.world, lab.session().session.sid, End.REVOKED, user_id=lab.stored().id
     ),
+    "watchword.flows.end.end_once": lambda lab: end.end_once(
+        lab.world, lab.session().session.sid, End.REVOKED, now=lab.clock.now(), user_id=lab.stored().id
+    ),
     "watchword.flows.end.end_all": lambda lab: end.end_all(lab.world, lab.stored().id, End.REVOKED),
     "watchword.flows.end.log_out": lambda lab: end.log_out(
         lab.world, end.Brought(lab.session().refresh_token, None), ip=""

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 from watchword import events
 from watchword.core.challenge import digest_of
+from watchword.core.mail import Mail
 from watchword.core.revocation import Revoked
 from watchword.core.session import End, Principal
-from watchword.errors import InvalidToken, Problem
+from watchword.errors import InvalidToken, Problem, Unavailable
 from watchword.events import Event
 from watchword.ports import LoadedSession, World
 from watchword.settings import Mode
+
+LOST = 15_000_000
+"""µs that lie between the end of a session and the news that its answer was lost, at most: what a store waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,26 @@ async def log_out_everywhere(world: World, brought: Brought, *, ip: str) -> int:
 async def end_one(world: World, sid: str, end: End, *, user_id: str, ip: str | None = None) -> bool:
     """End one session of a user; False when they have none such, or it had ended before."""
     now = world.clock.now()
-    ended = await world.store.end_session(sid, end, now=now, user_id=user_id)
+    ended = await end_once(world, sid, end, now=now, user_id=user_id)
     tell(world, [ended] if ended else [], user_id=user_id, reason=end, now=now, ip=ip)
     return ended is not None
+
+
+async def end_once(
+    world: World, sid: str, end: End, *, now: int, user_id: str, mail: Mail | None = None
+) -> Revoked | None:
+    """As `Store.end_session`; if its answer is lost, what became of it is looked up: who asks again would be told that
+    there was nothing to end, and nobody would ever tell of this end (SECURITY-TARGET F4). Raises Unavailable."""
+    try:
+        return await world.store.end_session(sid, end, now=now, user_id=user_id, mail=mail)
+    except Unavailable:
+        loaded = await world.store.load_session(sid)
+        if loaded is None or loaded.user.id != user_id or loaded.session.end is not end:
+            raise
+        ended_at = loaded.session.ended_at
+        if ended_at is None or loaded.now - ended_at > LOST:
+            raise
+        return Revoked(sid, ended_at)
 
 
 async def end_all(

@@ -10,7 +10,7 @@ from watchword.core.rotation import MINTS, Kind, Lineage, branch, decide
 from watchword.core.session import Client, End, Session, used
 from watchword.errors import InvalidToken, Overloaded, RefreshReused, RefreshSuperseded, SessionEnded
 from watchword.events import Event
-from watchword.flows.end import forget
+from watchword.flows.end import end_once, forget
 from watchword.flows.grant import Grant, grant
 from watchword.flows.limits import admit_refresh
 from watchword.flows.notices import REUSED, notice
@@ -126,7 +126,7 @@ async def _end_reused(world: World, loaded: LoadedSession, client: Client) -> No
     """Whoever comes with it, thief or victim, the owner is told (RFC 9700 §4.14.2)."""
     session, now = loaded.session, loaded.now
     mail = notice(world, REUSED, loaded.user, client=client, now=now)
-    ended = await world.store.end_session(session.sid, End.REUSE, now=now, mail=mail)
+    ended = await end_once(world, session.sid, End.REUSE, now=now, user_id=session.user_id, mail=mail)
     if ended is not None:
         world.mail_queued()
         forget(world, [ended])

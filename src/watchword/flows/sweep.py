@@ -20,6 +20,10 @@ BATCH = 50
 LEASE = HOUR * 9 // 10
 """A little less than an hour, so that who comes every hour finds it free."""
 
+AHEAD = 2 * HOUR
+"""How far a clock may have run ahead while it swept: when it is right again, access tokens of that time are valid once
+more, and the revocations of them must still be there (SECURITY-TARGET F8)."""
+
 UNVERIFIED = "unverified"
 """What the event says of a user whose end was that they never proved their address."""
 
@@ -63,7 +67,7 @@ async def _sweep(world: World, rest: Rest, ours: Callable[[], Awaitable[bool]]) 
     while await ours():
         begun, keep = world.clock.now(), world.revocations.keep
         now = await database_clock(world)
-        gone = await world.store.sweep(now=now, ended_for=KEPT, revoked_for=keep, batch=BATCH)
+        gone = await world.store.sweep(now=now, ended_for=KEPT, revoked_for=keep + AHEAD, batch=BATCH)
         if not gone:
             return total + await _forget(world, rest, ours)
         total += gone

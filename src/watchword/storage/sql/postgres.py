@@ -34,6 +34,9 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 _DEFAULTS: dict[str, Any] = {
     "application_name": "watchword",
     "connect_timeout": 5,
+    # Of several hosts in a URL, the one that takes writes. A replica lags: it would not know a session that has just
+    # begun, nor the newest generation of a token (SECURITY-TARGET F6).
+    "target_session_attrs": "primary",
     # A peer that vanished without a word: the kernel gives up after 10 s of silence instead of a quarter of an hour.
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 10,
@@ -63,8 +66,8 @@ class PostgresStore(SqlStore):
     """Implements `ports.Store` on the PostgreSQL database at `url`, which `migrate` has prepared.
 
     `prepare=False` is for poolers that hand a connection to another client after each transaction. A verb waits
-    `patience` seconds at most for a connection, and as long for its answer. Belongs to the event loop it is used in
-    first.
+    `patience` seconds at most for a connection, and as long for its answer. Beside the `pool_size` connections there is
+    one for reading revocations. Belongs to the event loop it is used in first.
     """
 
     def __init__(self, url: str, *, pool_size: int = 10, prepare: bool = True, patience: float = 5.0) -> None:
@@ -74,7 +77,7 @@ class PostgresStore(SqlStore):
         self._patience = patience
         self._size = pool_size
         self._prepare = prepare
-        self._pool = self._new_pool()
+        self._pool, self._aside = self._new_pools()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -82,13 +85,14 @@ class PostgresStore(SqlStore):
 
     async def open(self) -> None:
         if self._closed:
-            self._pool, self._closed = self._new_pool(), False
+            (self._pool, self._aside), self._closed = self._new_pools(), False
         with _translated():
-            await self._connected()
+            await _opened(self._pool)
 
     async def close(self) -> None:
         self._closed = True
         await self._pool.close()
+        await self._aside.close()
 
     @property
     def conninfo(self) -> str:
@@ -98,8 +102,10 @@ class PostgresStore(SqlStore):
     async def _read(self, statement: str, parameters: Parameters) -> Sequence[Row]:
         """Tried again on another connection when one proves to be broken: after a restart of the server all that wait
         in the pool are."""
+        follows = statement is self._statements.read_revocations
         with _translated():
-            pool, loop = await self._connected(), asyncio.get_running_loop()
+            pool = await _opened(self._aside if follows else self._pool)
+            loop = asyncio.get_running_loop()
             deadline = loop.time() + self._patience
             for left in range(self._size, -1, -1):
                 connection = await pool.getconn()
@@ -117,7 +123,7 @@ class PostgresStore(SqlStore):
         """Never tried again: it may have been committed before the answer was lost. Each verb can be asked again by
         its caller, who then reads what became of it."""
         with _translated():
-            pool = await self._connected()
+            pool = await _opened(self._pool)
             connection = await pool.getconn()
             try:
                 # Asked to stop first: something that waits for a lock must not happen later.
@@ -129,26 +135,32 @@ class PostgresStore(SqlStore):
             finally:
                 await pool.putconn(connection)
 
-    def _new_pool(self) -> AsyncConnectionPool[Connection]:
+    def _new_pools(self) -> tuple[AsyncConnectionPool[Connection], AsyncConnectionPool[Connection]]:
+        """And a connection aside, by which revocations are read: if they had to wait behind everybody else, guards
+        would take this process for one that is cut off, and refuse whoever is signed in (SECURITY-TARGET F11)."""
+        return self._new_pool(self._size), self._new_pool(1, "watchword-revocations")
+
+    def _new_pool(self, size: int, name: str = "watchword") -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
             self._conninfo,
             kwargs={"autocommit": True, "prepare_threshold": 1 if self._prepare else None},
             min_size=1,
-            max_size=self._size,
-            max_waiting=self._size * _WAITING_PER_CONNECTION,
+            max_size=size,
+            max_waiting=size * _WAITING_PER_CONNECTION,
             timeout=self._patience,
             # The pool tries after 0, 1, 3 and 5 s and then leaves it to the next request to begin again; with more time
             # its pauses would grow to minutes, and it would be down long after the database is up.
             reconnect_timeout=self._patience,
             reset=None,
             open=False,
-            name="watchword",
+            name=name,
         )
 
-    async def _connected(self) -> AsyncConnectionPool[Connection]:
-        if self._pool.closed:
-            await self._pool.open()
-        return self._pool
+
+async def _opened(pool: AsyncConnectionPool[Connection]) -> AsyncConnectionPool[Connection]:
+    if pool.closed:
+        await pool.open()
+    return pool
 
 
 def hang_up(connection: Connection) -> None:
