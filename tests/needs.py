@@ -61,6 +61,10 @@ def chromium_path() -> str:
     return _program("Chromium", "TEST_CHROMIUM", "chromium", "chromium-browser", "google-chrome")
 
 
+def pgbouncer_path() -> str:
+    return _program("PgBouncer", "TEST_PGBOUNCER", "pgbouncer", "/usr/sbin/pgbouncer")
+
+
 def node_path() -> str:
     path = _program("Node", "TEST_NODE", "node", "nodejs")
     if node_release(path) < OLDEST_NODE:

@@ -62,9 +62,8 @@ def _statements() -> Statements:
 class PostgresStore(SqlStore):
     """Implements `ports.Store` on the PostgreSQL database at `url`, which `migrate` has prepared.
 
-    `prepare=False` is for poolers that hand a connection to another client after each transaction. A verb waits
-    `patience` seconds at most for a connection, and as long for its answer. Belongs to the event loop it is used in
-    first.
+    Statements are prepared, unless `prepare` is False or a pooler is on the way. A verb waits `patience` seconds at
+    most for a connection, and as long for its answer. Belongs to the event loop it is used in first.
     """
 
     def __init__(self, url: str, *, pool_size: int = 10, prepare: bool = True, patience: float = 5.0) -> None:
@@ -141,6 +140,7 @@ class PostgresStore(SqlStore):
             # its pauses would grow to minutes, and it would be down long after the database is up.
             reconnect_timeout=self._patience,
             reset=None,
+            configure=_suited,
             open=False,
             name="watchword",
         )
@@ -149,6 +149,19 @@ class PostgresStore(SqlStore):
         if self._pool.closed:
             await self._pool.open()
         return self._pool
+
+
+async def _suited(connection: Connection) -> None:
+    """Prepare nothing where a pooler may hand this connection's statements to another client, who has others of the
+    same names: at best they are refused, at worst the wrong one is run."""
+    if connection.prepare_threshold is not None and await behind_pooler(connection):
+        connection.prepare_threshold = None
+
+
+async def behind_pooler(connection: Connection) -> bool:
+    """Whether whoever answers is another than the one who was told of when the connection was made."""
+    cursor = await connection.execute("SELECT pg_backend_pid()", prepare=False)
+    return await cursor.fetchone() != (connection.info.backend_pid,)
 
 
 def hang_up(connection: Connection) -> None:
@@ -206,7 +219,7 @@ def _translated() -> Iterator[None]:
 
 def connect_once(url: str) -> psycopg.Connection:
     """A connection of its own for work that is no verb, in the usual transactions. Raises SettingsError."""
-    return psycopg.connect(_conninfo(url))
+    return psycopg.connect(_conninfo(url), prepare_threshold=None)
 
 
 def _conninfo(url: str) -> str:
