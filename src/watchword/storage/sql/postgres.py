@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, StillReferenced, Unavailable
+from watchword.meters import POOL_SIZE, POOL_WAITING, Meter
 from watchword.storage.sql.rows import Parameters, Row
 from watchword.storage.sql.statements import Script, Statements, compose
 from watchword.storage.sql.urls import parse
@@ -93,6 +94,12 @@ class PostgresStore(SqlStore):
     def conninfo(self) -> str:
         """What libpq connects with, the password included: for a connection beside the pool."""
         return self._conninfo
+
+    def measured(self) -> Iterable[tuple[Meter, float]]:
+        """As `ports.Metered`."""
+        known = self._pool.get_stats()
+        yield POOL_SIZE, known.get("pool_size", 0)
+        yield POOL_WAITING, known.get("requests_waiting", 0)
 
     async def _read(self, statement: str, parameters: Parameters) -> Sequence[Row]:
         """Tried again on another connection when one proves to be broken: after a restart of the server all that wait
