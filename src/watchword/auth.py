@@ -289,6 +289,8 @@ class Watchword:
             log.warning("rotation_window is 0: two tabs that refresh at once are signed out")
         elif self.settings.rotation_window < timedelta(seconds=5):
             log.warning("rotation_window is under 5s: slow networks may sign people out")
+        if self.settings.admin_bind and not self.metrics.reported:
+            log.warning("admin_bind is for `watchword serve` alone: show auth.metrics on a route of your own")
         feed = Feed(self.world, hints_of(self.world.store, self._redis_hints))
         sender = None if self.mailer is None else Sender(self.world, self.mailer, self._bell)
         loops: list[asyncio.Task[None]] = []
