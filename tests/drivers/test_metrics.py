@@ -283,3 +283,14 @@ def test_every_meter_is_named_as_its_kind_is_and_can_be_shown() -> None:
         key = meter.name, meter.labels
         assert numbers(text({key: 7.0})) == {(meter.name, *sorted(meter.labels)): 7}
     assert len({meter.name for meter in meters.ALL}) == len(meters.ALL)
+
+
+async def test_an_app_of_its_own_is_told_that_the_admin_listener_is_not_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    home = await house(admin_bind="127.0.0.1:9000")
+    async with home.auth.lifespan():
+        pass
+    assert [record.message for record in caplog.records if "admin_bind" in record.message] == [
+        "admin_bind is for `watchword serve` alone: show auth.metrics on a route of your own"
+    ]
