@@ -95,7 +95,7 @@ faults: setup
 requirements: setup
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --universal --python-version 3.11 --custom-compile-command "make requirements" \
-	  --extra postgres --extra redis --output-file requirements/dev.txt $(ARGS) pyproject.toml requirements/dev.in
+	  --extra postgres --extra redis --extra metrics --output-file requirements/dev.txt $(ARGS) pyproject.toml requirements/dev.in
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

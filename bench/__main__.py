@@ -17,6 +17,7 @@ from bench.imports import imports
 from bench.load import tool
 from bench.logins import login
 from bench.mails import mail
+from bench.memory import memory
 from bench.refreshes import refresh
 from bench.sweeps import sweep
 from bench.table import Line, shown
@@ -40,6 +41,7 @@ PARTS = {
     "mail": Part(mail, full=(5, 0), quick=(1, 0)),
     "enumeration": Part(enumeration, full=(20, 0), quick=(2, 0)),
     "sweep": Part(sweep, full=(20, 6), quick=(3, 5)),
+    "memory": Part(memory, full=(3, 0), quick=(1, 0)),
     "import": Part(imports, full=(9, 0), quick=(2, 0)),
 }
 

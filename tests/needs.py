@@ -93,6 +93,10 @@ def strace_path() -> str:
     return path
 
 
+def pgbouncer_path() -> str:
+    return _program("PgBouncer", "TEST_PGBOUNCER", "pgbouncer", "/usr/sbin/pgbouncer")
+
+
 def node_path() -> str:
     path = _program("Node", "TEST_NODE", "node", "nodejs")
     if node_release(path) < OLDEST_NODE:

@@ -9,8 +9,10 @@ import click
 import pytest
 from starlette.testclient import TestClient
 
+from watchword import meters
 from watchword.cli import cli
 from watchword.errors import registry
+from watchword.parts import tally
 from watchword.settings import Settings
 from watchword.testing import make_auth
 
@@ -69,6 +71,48 @@ def _verbs(command: click.Command, path: str) -> Iterator[tuple[str, click.Comma
             yield from _verbs(below, f"{path} {name}".strip())
     else:
         yield path, command
+
+
+def test_every_metric_is_described_as_it_is_and_no_other() -> None:
+    """ASVS 16.1.1, 16.2.5: what is kept, and that nothing else is."""
+    rows = {
+        name: row for name, row in _rows("docs/reference/metrics.md").items() if name.startswith("watchword_")
+    }
+    assert list(rows) == [meter.name for meter in meters.ALL]
+    for meter in meters.ALL:
+        labels = ", ".join(f"`{label}`" for label in meter.labels)
+        kind, together = "count" if meter.counts else "gauge", "largest" if meter.largest else "sum"
+        cells = [f"`{meter.name}`", kind, labels, together, meter.about]
+        assert [cell.strip() for cell in rows[meter.name].strip("|").split("|")] == cells
+
+
+def test_every_metric_that_a_page_speaks_of_exists() -> None:
+    known = {meter.name for meter in meters.ALL}
+    for page in PAGES:
+        named = set(re.findall(r"\bwatchword_[a-z_]*[a-z]", page.read_text(encoding="utf-8")))
+        assert named - known <= NOT_METRICS, page
+
+
+def test_there_is_an_alert_on_every_metric_or_another_use_of_it() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    assert [meter.name for meter in meters.ALL if meter.name not in text] == []
+
+
+def test_alerts_name_labels_and_values_that_there_are() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    known = {meter.name: meter for meter in meters.ALL}
+    told = {(name, *labels) for name, labels, _ in tally().rows()}
+    for name, selector in re.findall(r"\b(watchword_[a-z_]+)\{([^}]*)\}", text):
+        for label, value in re.findall(r'(\w+)="([^"]*)"', selector):
+            assert label in known[name].labels
+            if known[name].labels == (label,) and name not in WORDED:
+                assert (name, value) in told, (name, value)
+
+
+NOT_METRICS = {"watchword_auth", "watchword_clock"}
+"""Fixtures of `watchword.testing`."""
+WORDED = {"watchword_workers"}
+"""Whose values stand in their description alone."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

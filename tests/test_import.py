@@ -28,7 +28,7 @@ HEAVY = (
         "httpx",
     ),
     *("idna", "jinja2", "joserfc", "psycopg", "pydantic", "pydantic_core", "sqlalchemy", "sqlite3", "ssl"),
-    *("starlette", "uvicorn"),
+    *("opentelemetry", "prometheus_client", "starlette", "uvicorn"),
 )
 
 

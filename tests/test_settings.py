@@ -212,6 +212,9 @@ PARSED: list[tuple[str, str, object]] = [
     ("max_sessions", "5", 5),
     ("events_file", "/var/log/watch word/événements.jsonl", "/var/log/watch word/événements.jsonl"),
     ("events_file", " events.jsonl ", "events.jsonl"),
+    ("admin_bind", " 127.0.0.1:9000 ", "127.0.0.1:9000"),
+    ("admin_bind", "[::1]:9000", "[::1]:9000"),
+    ("admin_bind", "", ""),
     *(("pages", text, True) for text in ("on", "ON", "true", "yes", "1", " on ")),
     *(("pages", text, False) for text in ("off", "Off", "false", "no", "0")),
 ]
@@ -338,6 +341,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("events_file", "/var/log/\0", "expected the path of a file, such as /var/log/watchword/events.jsonl"),
     ("events_file", "/var/log/\nevents", "expected the path of a file"),
     ("events_file", "/var/log/", "expected the path of a file"),
+    ("admin_bind", "9000", "admin_bind is '9000': expected an address and a port such as 127.0.0.1:9000"),
     ("pages", "maybe", "pages is 'maybe': expected on or off"),
     ("pages", "", "expected on or off"),
 ]
@@ -704,6 +708,7 @@ READABLE: dict[str, tuple[str, ...]] = {
     "access_claims": ("", "email", "roles"),
     "prefix": ("/auth", "none", "/auth/refresh"),
     "pages": ("on", "off"),
+    "admin_bind": ("", "127.0.0.1:9000", "[::1]:0"),
     "feed_token": ("", SECRET, "sha256:" + "0" * 64),
 }
 

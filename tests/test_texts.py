@@ -18,6 +18,7 @@ from watchword.texts import (
     domain,
     duration,
     fits,
+    host_and_port,
     items,
     key,
     mailbox,
@@ -26,6 +27,7 @@ from watchword.texts import (
     path,
     smtp_server,
     smtp_url,
+    socket_address,
     switch,
 )
 
@@ -412,3 +414,27 @@ def test_what_is_no_sender_is_refused(text: str) -> None:
     """ASVS 1.3.11: no header is injected by a setting either."""
     with pytest.raises(ValueError, match="expected an address such as"):
         mailbox(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:9000", "127.0.0.1", 9000),
+        ("localhost:0", "localhost", 0),
+        ("[::1]:9000", "::1", 9000),
+        ("::1:9000", "::1", 9000),
+        (" 0.0.0.0:65535 ", "0.0.0.0", 65535),
+    ],
+)
+def test_where_to_listen_is_read(text: str, host: str, port: int) -> None:
+    """ASVS 13.4.5."""
+    assert host_and_port(socket_address(text)) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["9000", ":9000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "a b:1", "[::1]:٩"],
+)
+def test_what_is_no_place_to_listen_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected an address and a port such as 127\.0\.0\.1:9000"):
+        socket_address(text)

@@ -26,8 +26,10 @@ from watchword.drivers.background import Background
 from watchword.drivers.clock import SystemClock
 from watchword.drivers.feed import Feed
 from watchword.drivers.hasher import Argon2Hasher
+from watchword.drivers.metrics import Metrics
 from watchword.drivers.sender import Bell, Sender
 from watchword.drivers.sweeper import sweep_hourly
+from watchword.drivers.tracing import Tracing
 from watchword.drivers.watch import Watchers
 from watchword.errors import SettingsError, Unavailable
 from watchword.flows.activity import done_by
@@ -46,6 +48,8 @@ from watchword.parts import (
     open_store,
     recorder_of,
     redis_hints_of,
+    routers_of,
+    tally,
     with_fields,
 )
 from watchword.ports import Claims, Clock, EventSink, Hasher, Limiter, Mailer, Store, World
@@ -109,7 +113,9 @@ class Watchword:
         self.settings = settings
         self.mailer = mailer or mailer_of(settings)
         self._bell = Bell()
-        self._recorder = recorder_of(settings, store, clock, on_event)
+        counts = tally()
+        self._tracing = Tracing()
+        self._recorder = recorder_of(settings, store, clock, on_event, counts)
         limiter = limiter or limiter_of(settings, store, self._recorder, clock)
         self._redis_hints = redis_hints_of(settings, ring)
         self.world = World(
@@ -133,6 +139,8 @@ class Watchword:
             codes=Codes(ring),
             two_factor=settings.two_factor,
             emit=self._recorder,
+            counts=counts,
+            spans=self._tracing,
             events_written=self._recorder.flush,
             seals=Seals(ring),
             letters=letters_of(settings, mail_templates),
@@ -152,6 +160,7 @@ class Watchword:
         self.users = Users(done_by(self.world, by), settings)
         self.sessions = Sessions(done_by(self.world, by))
         self.events = Events(self.world)
+        self.metrics = Metrics(self.world, counts, store, self.world.hasher, self._recorder)
         self._watchers = Watchers(self.world)
         self.site.readiness.on_close(self._watchers.let_go)
         self._features = tuple(features)
@@ -169,40 +178,21 @@ class Watchword:
         """The ASGI app of our own routes, `prefix` in their paths; it authenticates by itself."""
         if self._app is None:
             from watchword import __version__
-            from watchword.features.account import routes as account
-            from watchword.features.client import routes as client
-            from watchword.features.email_code import routes as email_code
-            from watchword.features.email_verification import routes as email_verification
-            from watchword.features.events import routes as events
-            from watchword.features.password import routes as password
-            from watchword.features.registration import routes as registration
-            from watchword.features.revocations import routes as revocations
-            from watchword.features.service import routes as service
-            from watchword.features.sessions import routes as sessions
             from watchword.routing.app import build
 
-            features = [
-                sessions,
-                password,
-                email_code,
-                registration,
-                email_verification,
-                account,
-                events,
-                service,
-                client,
-                revocations,
-            ]
-            if self.settings.pages:
-                from watchword.pages import routes as pages
-
-                features.append(pages)
-            makers = [*(feature.router for feature in features), *self._features]
-            routers = [make(self.site) for make in makers]
+            routers = routers_of(self.site, self._features)
             denials, docs = self.site.denials, self.site.docs
             app = build(routers, self.settings, denials=denials, docs=docs, version=__version__)
             self._paths = tuple(route.path for route in app.routes)
-            gate = Gate(app, self.settings, self.site.forgery, self.world.clock, denials=denials, docs=docs)
+            gate = Gate(
+                app,
+                self.settings,
+                self.site.forgery,
+                self.world,
+                paths=self._paths,
+                denials=denials,
+                docs=docs,
+            )
             self._app = self.cross_origin(gate)
         return self._app
 
@@ -299,6 +289,8 @@ class Watchword:
             log.warning("rotation_window is 0: two tabs that refresh at once are signed out")
         elif self.settings.rotation_window < timedelta(seconds=5):
             log.warning("rotation_window is under 5s: slow networks may sign people out")
+        if self.settings.admin_bind and not self.metrics.reported:
+            log.warning("admin_bind is for `watchword serve` alone: show auth.metrics on a route of your own")
         feed = Feed(self.world, hints_of(self.world.store, self._redis_hints))
         sender = None if self.mailer is None else Sender(self.world, self.mailer, self._bell)
         loops: list[asyncio.Task[None]] = []
@@ -307,6 +299,8 @@ class Watchword:
             await self.world.store.check()
             await feed.load()
             self._recorder.start()
+            self.metrics.follow()
+            self._tracing.begin(self.world, self.mailer)
             self._watchers.open()
             self.site.readiness.stay()
             endless = feed.follow(), self._watchers.follow(), self._recorder.run(), sweep_hourly(self.world)
@@ -320,6 +314,7 @@ class Watchword:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
+            self._tracing.end()
             await self.aclose()
 
     def running(self) -> Background:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from watchword import meters
 from watchword.core.keys import KeyRing, Purpose
+from watchword.core.record import NAMES
+from watchword.core.rotation import Kind
 from watchword.core.user import User
 from watchword.drivers.feed import DataVersionHints, Hints
 from watchword.drivers.journal import Journal
 from watchword.drivers.letters import TemplateLetters
 from watchword.drivers.outage import Outage
 from watchword.drivers.recorder import Recorder
-from watchword.ports import Claims, Clock, EventSink, Letters, Limiter, Mailer, Store
+from watchword.drivers.tally import Tally
+from watchword.errors import registry
+from watchword.http.site import Site
+from watchword.ports import Claims, Clock, Counts, EventSink, Letters, Limiter, Mailer, Store
+from watchword.rates import DEFAULTS
 from watchword.settings import Settings
 from watchword.storage.memory_limiter import MemoryLimiter
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from watchword.storage.redis_hints import RedisHints
 
 
@@ -44,10 +53,12 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     return open_sql_store(settings.database_url, clock, synchronous=settings.synchronous)
 
 
-def recorder_of(settings: Settings, store: Store, clock: Clock, sink: EventSink | None) -> Recorder:
+def recorder_of(
+    settings: Settings, store: Store, clock: Clock, sink: EventSink | None, counts: Counts
+) -> Recorder:
     """Events go to the log and the table, to `sink` and, if it is set, to `events_file`."""
     journal = Journal(settings.events_file) if settings.events_file else None
-    return Recorder(store, clock, journal=journal, sink=sink)
+    return Recorder(store, clock, journal=journal, sink=sink, counts=counts)
 
 
 def limiter_of(settings: Settings, store: Store, emit: EventSink, clock: Clock) -> Limiter:
@@ -98,6 +109,51 @@ def mailer_of(settings: Settings) -> Mailer | None:
     from watchword.drivers.mailer import SmtpMailer
 
     return SmtpMailer(settings)
+
+
+def tally() -> Tally:
+    """One that knows the words that it may be asked to count."""
+    return Tally(
+        [
+            *((meters.REFRESHES, kind.value) for kind in Kind),
+            *((meters.FAILURES, problem.code) for problem in registry()),
+            *((meters.EVENTS, name) for name in sorted(NAMES)),
+            *((meters.FEED_LOOKS, outcome) for outcome in ("done", "failed")),
+            *((meters.LIMITED, name) for name in DEFAULTS),
+        ]
+    )
+
+
+def routers_of(site: Site, more: Sequence[Callable[[Site], APIRouter]]) -> list[APIRouter]:
+    """Those of our features, and `more`. Imported here: what mounts no routes needs no framework."""
+    from watchword.features.account import routes as account
+    from watchword.features.client import routes as client
+    from watchword.features.email_code import routes as email_code
+    from watchword.features.email_verification import routes as email_verification
+    from watchword.features.events import routes as events
+    from watchword.features.password import routes as password
+    from watchword.features.registration import routes as registration
+    from watchword.features.revocations import routes as revocations
+    from watchword.features.service import routes as service
+    from watchword.features.sessions import routes as sessions
+
+    features = [
+        sessions,
+        password,
+        email_code,
+        registration,
+        email_verification,
+        account,
+        events,
+        service,
+        client,
+        revocations,
+    ]
+    if site.settings.pages:
+        from watchword.pages import routes as pages
+
+        features.append(pages)
+    return [make(site) for make in (*(feature.router for feature in features), *more)]
 
 
 def micros(span: timedelta) -> int:

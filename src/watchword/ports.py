@@ -5,7 +5,8 @@ No implementation lives here. What a database must do is in `stores`. Instants a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -20,6 +21,7 @@ from watchword.core.session_token import SessionTokens
 from watchword.core.throttle import LimitKeys
 from watchword.core.user import User
 from watchword.events import Event
+from watchword.meters import Meter
 from watchword.own_store import Moved as Moved
 from watchword.own_store import Own as Own
 from watchword.rates import Limits, Rate
@@ -104,6 +106,59 @@ class Letters(Protocol):
         """What `write` would else do the first time, which takes a while; for any thread. Never raises."""
 
 
+Row = tuple[str, tuple[str, ...], float]
+"""The name of a meter, the values of its labels, its value."""
+
+
+class Counts(Protocol):
+    """Where things are counted."""
+
+    def add(self, meter: Meter, *labels: str) -> None:
+        """One more. Any thread may call it; never raises."""
+
+
+class Spans(Protocol):
+    """Telling a tracer how long what took, if there is one."""
+
+    on: bool
+    """Whether anybody listens: if not, nothing else of this may be called."""
+
+    def span(self, name: str) -> AbstractContextManager[Callable[..., None]]:
+        """A span for as long as one is inside, which is given a function to say more by: what it is called after all,
+        the code of the refusal that it ended with, if any, whether it `failed`, and attributes. Never personal data."""
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A part that can say how it stands, with no I/O."""
+
+    def measured(self) -> Iterable[tuple[Meter, float]]:
+        """Meters without labels, and their values."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailDepth:
+    """How many messages are still to be sent, when the oldest of them was queued, how many were given up of late, and
+    the clock's instant. Instants in µs."""
+
+    waiting: int
+    oldest: int | None
+    given_up: int
+    now: int
+
+
+MOST_WAITING, MOST_LATE = 5_000, 2_000
+"""Rows that `count_mail` looks at, at most: of those that wait, and of the newest."""
+
+
+@runtime_checkable
+class MailCounts(Protocol):
+    """A store that can tell how its outbox stands."""
+
+    async def count_mail(self) -> MailDepth:
+        """By a look at so many rows at most. Raises Unavailable, StaleSchemaError."""
+
+
 EventSink = Callable[[Event], None]
 """Takes each fact after it was written. Must not raise."""
 
@@ -130,6 +185,8 @@ class World:
     codes: Codes
     two_factor: TwoFactor
     emit: EventSink
+    counts: Counts
+    spans: Spans
     events_written: Callable[[], Awaitable[None]]
     """Returns when the store has what this process emitted so far, so that who did something sees it. Raises
     Unavailable."""

@@ -51,6 +51,7 @@ from watchword.texts import (
     redis_url,
     sha256,
     smtp_url,
+    socket_address,
     strong,
     switch,
     token_digest,
@@ -118,6 +119,7 @@ class Settings:
     hash_threads: int = _setting(count, default=0)
     events_file: str = _setting(file_path, default="")
     feed_token: str = _secret(token_digest, default="")
+    admin_bind: str = _setting(socket_address, default="")
     pages: bool = _setting(switch, default=True)
 
     @classmethod

@@ -232,6 +232,26 @@ def mailbox(text: str) -> str:
     return f"{name} <{local}@{host}>" if name else f"{local}@{host}" if text else ""
 
 
+def socket_address(text: str) -> str:
+    """`127.0.0.1:9000`, `[::1]:9000` or `localhost:9000`: where to listen; empty for nowhere. Port 0 is any that is
+    free."""
+    text = text.strip()
+    host, _, port = text.rpartition(":")
+    try:
+        host = _host(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        host = ""
+    if text and not (host and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError("expected an address and a port such as 127.0.0.1:9000 or [::1]:9000")
+    return f"{host}:{int(port)}" if text else ""
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Of what `socket_address` has read."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def cookie_name(text: str) -> str:
     """Letters, digits, dashes and underscores; the prefixes that browsers give a meaning are not part of it."""
     text = text.strip()

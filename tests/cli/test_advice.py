@@ -48,6 +48,7 @@ def checks(texts: dict[str, str], *, workers: int = 1) -> list[Check]:
         {"limits": "login=60/m refresh=off"},
         {"feed_token": "Zr6Q2vNn0gJt7yKc4mXbW9pLhD3sAe1u", "algorithm": "ES256"},
         {"synchronous": "normal", "database_url": "postgresql:///watchword"},
+        *({"admin_bind": text} for text in ("127.0.0.1:9000", "[::1]:9000", "localhost:9000")),
     ],
     ids=str,
 )
@@ -103,6 +104,9 @@ def test_what_is_wise_is_left_alone(texts: dict[str, str]) -> None:
         ({"access_claims": "username, email"}, Check.ACCESS_CLAIMS),
         ({"synchronous": "normal"}, Check.SYNCHRONOUS),
         ({"events_file": ""}, Check.EVENTS),
+        # The admin listener (ASVS 13.4.5)
+        ({"admin_bind": "0.0.0.0:9000"}, Check.ADMIN),
+        ({"admin_bind": "[::]:9000"}, Check.ADMIN),
     ],
     ids=str,
 )

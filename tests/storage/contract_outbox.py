@@ -8,7 +8,7 @@ from anyio import create_task_group, sleep
 from tests.storage.samples import DAY, SECOND, new_mail, now_of, queued_mail
 from watchword.core.mail import SOON_AHEAD, Queued
 from watchword.drivers.clock import SystemClock
-from watchword.ports import Store
+from watchword.ports import MailCounts, Store
 
 MINUTE = 60 * SECOND
 
@@ -172,6 +172,24 @@ class OutboxContract:
         await store.mail_sent("nothing")
         assert not await store.mail_failed(Queued(new_mail()), "550", wait=0)
         assert await store.list_mail(before=None, limit=10) == []
+
+    async def test_how_the_outbox_stands_is_told(self, store: Store) -> None:
+        assert isinstance(store, MailCounts)
+        empty = await store.count_mail()
+        assert (empty.waiting, empty.oldest, empty.given_up) == (0, None, 0)
+        mails = [await queued_mail(store) for _ in range(4)]
+        for _ in range(2):
+            leased = await store.lease_mail(span=MINUTE)
+            assert leased is not None
+            if leased.mail == mails[0]:
+                await store.mail_sent(leased.mail.id)
+            else:
+                assert await store.mail_failed(leased, "no", wait=None)
+        before = await now_of(store)
+        depth = await store.count_mail()
+        assert (depth.waiting, depth.given_up) == (2, 1)
+        assert depth.oldest == min(mail.created_at for mail in mails[2:])
+        assert before <= depth.now <= await now_of(store)
 
     async def test_mail_is_listed_newest_first_page_by_page(self, store: Store) -> None:
         mails = sorted([await queued_mail(store) for _ in range(5)], key=lambda mail: mail.id, reverse=True)

@@ -27,6 +27,7 @@ from tests.storage.samples import (
 from watchword.core.challenge import Challenge
 from watchword.core.session import End
 from watchword.errors import SettingsError, Unavailable
+from watchword.meters import POOL_SIZE, POOL_WAITING
 from watchword.storage.sql.postgres import PostgresStore
 
 NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
@@ -307,3 +308,14 @@ async def test_without_the_driver_the_way_to_it_is_told(monkeypatch: pytest.Monk
     monkeypatch.delitem(sys.modules, "watchword.storage.sql.postgres")
     with pytest.raises(SettingsError, match=r"pip install 'watchword\[postgres\]'"):
         importlib.import_module("watchword.storage.sql.postgres")
+
+
+async def test_how_full_the_pool_is_is_told_without_asking_anybody(impatient: PostgresStore) -> None:
+    """F11."""
+    assert dict(impatient.measured())[POOL_WAITING] == 0
+    sleeping = [asyncio.create_task(impatient._read("SELECT pg_sleep(0.4)::text", {})) for _ in range(3)]
+    async with asyncio.timeout(10):
+        while dict(impatient.measured()) != {POOL_SIZE: 2, POOL_WAITING: 1}:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+    await asyncio.gather(*sleeping, return_exceptions=True)
+    assert dict(impatient.measured())[POOL_WAITING] == 0

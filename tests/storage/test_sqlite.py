@@ -28,6 +28,7 @@ from watchword.core.challenge import Challenge
 from watchword.core.session import End
 from watchword.drivers.clock import SystemClock
 from watchword.errors import SettingsError, StaleSchemaError, Unavailable
+from watchword.meters import WRITER_BATCHES, WRITER_WAITING, WRITER_WRITES
 from watchword.settings import Synchronous
 from watchword.storage.sql import batches, open_store
 from watchword.storage.sql.sqlite import SqliteStore
@@ -221,3 +222,23 @@ async def test_a_link_for_nobody_is_a_commit_like_any_other(store: SqliteStore, 
         before = commits(sqlite_file)
         assert await store.issue_link(new_link(asker), new_mail(to=asker.email)) is sent
         assert commits(sqlite_file) == before + 1
+
+
+async def test_how_many_writes_share_a_batch_is_told_and_goes_on_when_it_is_opened_again(
+    sqlite_file: Path,
+) -> None:
+    store = SqliteStore(sqlite_file, SystemClock())
+    await asyncio.gather(*(store.take_lease(str(number), "a", span=1) for number in range(20)))
+    before = dict(store.measured())
+    assert before[WRITER_WRITES] == 20
+    assert 1 <= before[WRITER_BATCHES] <= 20
+    assert before[WRITER_WAITING] == 0
+    await store.close()
+    await store.open()
+    await store.take_lease("b", "a", span=1)
+    assert dict(store.measured()) == {
+        WRITER_WAITING: 0,
+        WRITER_BATCHES: before[WRITER_BATCHES] + 1,
+        WRITER_WRITES: 21,
+    }
+    await store.close()

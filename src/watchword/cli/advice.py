@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from watchword.settings import LOOPBACK, Algorithm, CookiePrefix, Csrf, Mode, SameSite, Settings, Synchronous
+from watchword.texts import host_and_port
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -63,6 +64,7 @@ class Check(StrEnum):
     FEED_TOKEN = "feed-token"  # noqa: S105 - the name of a check
     MAIL = "mail"
     EVENTS = "events"
+    ADMIN = "admin"
     CLOCK = "clock"
     FILE = "file"
     DISK = "disk"
@@ -111,8 +113,19 @@ def advise(settings: Settings, *, workers: int = 1) -> Iterator[Finding]:
             "events_file is not set: whoever gets at the database can take back what it says of them; name a file that "
             "is shipped to another machine",
         )
+    yield from admin(settings)
     if settings.database_url.lower().startswith("sqlite"):
         yield from _sqlite(settings, workers)
+
+
+def admin(settings: Settings) -> Iterator[Finding]:
+    """Whom the admin listener may be reached by."""
+    if settings.admin_bind and not is_local(host := host_and_port(settings.admin_bind)[0]):
+        yield Finding(
+            Check.ADMIN,
+            f"admin_bind {host} can be reached from other machines, and asks nobody who they are: bind 127.0.0.1, or "
+            "let a firewall admit the one that scrapes it",
+        )
 
 
 def mail(settings: Settings) -> Iterator[Finding]:

@@ -91,12 +91,23 @@ def _findings(workers: int) -> Iterator[Finding]:
     yield from advise(settings, workers=workers)
     if settings.events_file:
         yield from _events_file(Path(settings.events_file).absolute())
+    if settings.admin_bind:
+        yield from _library()
     for advice in exposure(settings):
         yield Finding(Check.PROXY, advice)
     if settings.redis_url:
         yield from _redis(settings)
     if not settings.database_url.startswith("memory:"):  # told by check_production
         yield from _database(settings)
+
+
+def _library() -> Iterator[Finding]:
+    from watchword.drivers.exposition import require_library
+
+    try:
+        require_library()
+    except SettingsError as error:
+        yield Finding(Check.ADMIN, str(error))
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:

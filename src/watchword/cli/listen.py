@@ -36,8 +36,8 @@ _LOGGING = {
 }
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 is any that is free. Raises Refused."""
+def bind(host: str, port: int, *, mend: str = "choose another with --port") -> socket.socket:
+    """A listening socket; port 0 is any that is free. `mend` is what to do when the port is taken. Raises Refused."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
@@ -52,11 +52,14 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise Refused(
-                f"port {port} on {host} is taken: stop what listens there, or choose another with --port"
-            ) from None
+            raise Refused(f"port {port} on {host} is taken: stop what listens there, or {mend}") from None
         raise Refused(f"cannot listen on port {port} of {host}: {error.strerror}") from None
     return listener
+
+
+def shown(host: str, port: int) -> str:
+    """The address of a listener, as one would type it."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def run(

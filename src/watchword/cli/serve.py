@@ -7,6 +7,7 @@ import os
 import click
 
 from watchword.cli import listen
+from watchword.cli.admin import admin_listener
 from watchword.cli.advice import is_local, mail
 from watchword.cli.opened import administer
 from watchword.settings import ENV_PREFIX, Settings, check_production
@@ -23,7 +24,7 @@ def serve(host: str, port: int, workers: int) -> None:
     settings = Settings.from_env()
     check_production(settings)
     administer(_nothing, settings=settings)
-    with listen.bind(host, port) as listener:
+    with listen.bind(host, port) as listener, admin_listener(settings) as admin:
         for advice in [*exposure(settings, host), *(finding.message for finding in mail(settings))]:
             click.echo(f"watchword: {advice}", err=True)
         if workers > 1 and THREADS not in os.environ:
@@ -32,8 +33,9 @@ def serve(host: str, port: int, workers: int) -> None:
             # The workers share the cores: as many hashing threads in each would only fight over them.
             os.environ[THREADS] = str(max(1, available_cores() // workers))
         bound = listener.getsockname()[1]
-        address = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
-        line = f"serving {settings.url} on {address}, workers: {workers}"
+        address = listen.shown(host, bound)
+        told = f"; admin listener on {admin}" if admin else ""
+        line = f"serving {settings.url} on {address}, workers: {workers}{told}"
         app = "watchword.server.app:create_app"
 
         from watchword.cli.stopping import NOTICE_SECONDS

@@ -29,6 +29,8 @@ REFUSALS = frozenset(
 )
 """What a stranger can bring about as fast as requests are answered: any other costs a hash, a limit or a right. Of
 `control_failed` those alone that are told of each request, which have a name behind what failed."""
+NAMES = frozenset(value for name, value in vars(events).items() if name.isupper())
+"""Of all events of ours."""
 REFUSAL_RATE = Rate(1_000, 200 * SECOND)
 """So many of each the table takes from a process: a flood must not fill the database's disk (SECURITY-TARGET F14)."""
 MAX_DETAIL = 300

@@ -85,6 +85,10 @@ class Revocations:
         """Whether the database was not read for so long that these maps may lack something."""
         return self._read_at is None or abs(now - self._read_at) > STALE_AFTER
 
+    def age(self, now: int) -> int | None:
+        """How long ago the database was read, in µs; None if it never was."""
+        return None if self._read_at is None else abs(now - self._read_at)
+
     def stale(self, now: int) -> bool:
         """Whether these maps may lack something, for whatever reason: then each request is a question to the
         database."""

@@ -15,6 +15,7 @@ from typing import Protocol
 from watchword.drivers.outage import Outage
 from watchword.errors import Unavailable
 from watchword.flows.follow import poll
+from watchword.meters import FEED_LOOKS
 from watchword.ports import World
 
 POLL_SECONDS = 1.0
@@ -113,6 +114,7 @@ class Feed:
         self.looks += 1
         try:
             self._last = await poll(self._world, self._last)
+            self._world.counts.add(FEED_LOOKS, "done")
             self._outage.ends()
             return clock.time() - began
         except Unavailable as error:
@@ -121,6 +123,7 @@ class Feed:
         except Exception:  # a feed that has stopped would make every request ask the database
             self._outage.begins()
             log.exception("following revocations failed; trying again")
+        self._world.counts.add(FEED_LOOKS, "failed")
         await asyncio.sleep(POLL_SECONDS)
         self._rung.set()  # this was the pause
         return 0.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +20,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from watchword.errors import Overloaded
+from watchword.meters import HASH_REFUSED, HASH_RUNNING, HASH_WAITING, Meter
 
 QUEUE = 64
 """How many may wait for a thread; the next is told to come back."""
@@ -38,6 +39,7 @@ class Argon2Hasher:
         self._pool: ThreadPoolExecutor | None = None
         self._room = self._threads + queue
         self._busy = 0
+        self._refused = 0
         # What absent users are verified against: same parameters, so the same work (SECURITY-TARGET attack 65).
         self._nobody = self._argon2.hash(secrets.token_urlsafe(24))
 
@@ -45,6 +47,13 @@ class Argon2Hasher:
     def waiting(self) -> int:
         """How many calls are running or queued."""
         return self._busy
+
+    def measured(self) -> Iterable[tuple[Meter, float]]:
+        """As `ports.Metered`."""
+        busy = self._busy
+        yield HASH_RUNNING, min(busy, self._threads)
+        yield HASH_WAITING, max(0, busy - self._threads)
+        yield HASH_REFUSED, self._refused
 
     async def hash(self, password: str) -> str:
         return await self.aside(lambda: self._argon2.hash(password))
@@ -71,6 +80,7 @@ class Argon2Hasher:
     async def aside(self, work: Callable[[], T]) -> T:
         """Run `work` in the pool. Raises Overloaded when too many wait."""
         if self._busy >= self._room:
+            self._refused += 1
             raise Overloaded("Too many people are signing in at once.", retry_after=2)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="watchword-hash")

@@ -14,17 +14,18 @@ import secrets
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from watchword import events
-from watchword.core.record import REFUSAL_RATE, Recorded, budget_of, json_line, tidied
+from watchword.core.record import NAMES, REFUSAL_RATE, Recorded, budget_of, json_line, tidied
 from watchword.core.throttle import take
 from watchword.core.uuid7 import following, uuid7
 from watchword.drivers.journal import Journal
 from watchword.drivers.outage import Outage
 from watchword.errors import Unavailable
 from watchword.events import Event
-from watchword.ports import Clock, Events, EventSink
+from watchword.meters import EVENTS, EVENTS_WAITING, Meter
+from watchword.ports import Clock, Counts, Events, EventSink
 
 MOST_WAITING = 10_000
 BATCH = 200
@@ -44,9 +45,16 @@ class Recorder:
     """Implements `ports.EventSink`. Any thread may call it; it never raises and never waits for the database."""
 
     def __init__(
-        self, store: Events, clock: Clock, *, journal: Journal | None, sink: EventSink | None
+        self,
+        store: Events,
+        clock: Clock,
+        *,
+        journal: Journal | None,
+        sink: EventSink | None,
+        counts: Counts | None = None,
     ) -> None:
         self._store, self._clock, self._journal, self._sink = store, clock, journal, sink
+        self._counts = counts
         self._lock = threading.Lock()
         self._last = ""
         self._waiting: deque[Recorded] = deque()
@@ -60,6 +68,8 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         event = tidied(event)
+        if self._counts is not None:
+            self._counts.add(EVENTS, event.name if event.name in NAMES else "other")
         recorded = self._queued(event)
         try:
             event_log.info("%s", event.name, extra={"event": event, "event_id": recorded.id})
@@ -76,6 +86,10 @@ class Recorder:
     def waiting(self) -> int:
         """How many events the table does not have yet."""
         return len(self._waiting) + len(self._under_way)
+
+    def measured(self) -> Iterable[tuple[Meter, float]]:
+        """As `ports.Metered`."""
+        yield EVENTS_WAITING, self.waiting
 
     def start(self) -> None:
         """Make the file, so that one which cannot be written is told at once."""

@@ -12,6 +12,7 @@ from watchword.core.session import Client
 from watchword.core.throttle import network_of
 from watchword.errors import RateLimited, Unavailable
 from watchword.events import Event
+from watchword.meters import LIMITED
 from watchword.ports import Limiter, World
 
 Asked = tuple[str, str]
@@ -68,5 +69,6 @@ async def _take(
         world.emit(Event(events.CONTROL_FAILED, now, user_id, None, client.ip, f"limits {asked[0][0]}"))
         raise
     if wait is not None:
+        world.counts.add(LIMITED, asked[0][0])
         world.emit(Event(events.RATE_LIMITED, now, user_id, None, client.ip, asked[0][0]))
         raise RateLimited(retry_after=-(-wait // 1_000_000))

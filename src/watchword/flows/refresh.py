@@ -14,6 +14,7 @@ from watchword.flows.end import end_once, forget
 from watchword.flows.grant import Grant, grant
 from watchword.flows.limits import admit_refresh
 from watchword.flows.notices import REUSED, notice
+from watchword.meters import REFRESHES
 from watchword.ports import LoadedSession, World
 from watchword.settings import Mode
 
@@ -33,11 +34,13 @@ async def refresh(
     """
     presented = world.refresh_tokens.read(token)
     if presented is None:
+        world.counts.add(REFRESHES, Kind.UNKNOWN.value)
         raise InvalidToken
     for turn in range(SWAPS):
         read_at = world.clock.now()
         loaded = await world.store.load_session(presented.sid)
         if loaded is None or not _ours(world, loaded.session, presented, in_cookie=in_cookie):
+            world.counts.add(REFRESHES, Kind.UNKNOWN.value)
             raise InvalidToken
         if mode is not None and loaded.session.mode is not mode:
             raise InvalidToken
@@ -54,6 +57,8 @@ async def refresh(
             live=session.live(user, now) and session.mode in world.modes,
             replaced_at=session.replaced_at,
         )
+        if decision.kind not in MINTS:  # what is minted counts once it is written
+            world.counts.add(REFRESHES, decision.kind.value)
         match decision.kind:
             case Kind.UNKNOWN:
                 raise InvalidToken
@@ -71,6 +76,7 @@ async def refresh(
             case _:
                 after = _minted(world, session, decision.lineage, now, client)
                 if await world.store.swap_session(session, after):
+                    world.counts.add(REFRESHES, decision.kind.value)
                     if decision.kind is Kind.AHEAD:
                         detail = f"generation {presented.generation} after {session.lineage.newest}"
                         world.emit(Event(events.SESSION_AHEAD, now, user.id, session.sid, client.ip, detail))

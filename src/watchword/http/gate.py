@@ -7,13 +7,16 @@ Sources: ASVS 5.0 3.2.1, 3.4.1–3.4.8, 3.5.1, 14.3.2; SECURITY-TARGET attacks 8
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from watchword.core.csrf import SAFE_METHODS
 from watchword.errors import Problem
-from watchword.http.denials import Denials
+from watchword.http.denials import CODE_KEY, Denials
 from watchword.http.forgery import Forgery
 from watchword.http.kept import joined
 from watchword.http.problem import NO_STORE, ASGIApp, Headers, Message, Receive, Scope, Send, respond
-from watchword.ports import Clock
+from watchword.meters import REQUESTS
+from watchword.ports import World
 from watchword.settings import Settings
 
 _ALWAYS: Headers = [
@@ -42,34 +45,56 @@ def added(lines: Headers, more: Headers) -> Headers:
 
 
 class Gate:
-    """Wraps the ASGI app of our routes. A header that the app sets itself is left as it is."""
+    """Wraps the ASGI app of our routes, declared as `paths`, and counts what they answer. A header that the app sets
+    itself is left as it is."""
 
     def __init__(
         self,
         app: ASGIApp,
         settings: Settings,
         forgery: Forgery,
-        clock: Clock,
+        world: World,
         *,
+        paths: Collection[str],
         denials: Denials,
         docs: str,
     ) -> None:
         self._app = app
         self._forgery = forgery
-        self._clock = clock
+        self._clock, self._counts, self._spans = world.clock, world.counts, world.spans
+        self._paths = frozenset(paths)
         self._denials = denials
         self._judge = any(mode.in_cookies for mode in settings.mode)
         self._headers = always(settings)
-        self._docs = docs
+        self._docs, self._prefix = docs, settings.prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
+        elif self._spans.on:
+            with self._spans.span("watchword request") as tell:
+                status = await self._gated(scope, receive, send)
+                route = self._route(scope)
+                name, code = f"watchword {route.removeprefix(self._prefix)}", scope.get(CODE_KEY)
+                tell(
+                    name,
+                    code,
+                    failed=status >= 500,
+                    attributes={"http.route": route, "http.response.status_code": status},
+                )
+        else:
+            await self._gated(scope, receive, send)
+
+    async def _gated(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """The status of the answer; 0 without one."""
+        status = 0
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = added(joined(message["headers"], scope), self._headers)
+                nonlocal status
+                status = message["status"]
+                self._counts.add(REQUESTS, self._route(scope), f"{status // 100}xx")
             await send(message)
 
         if self._judge and scope["method"] not in SAFE_METHODS:
@@ -78,5 +103,12 @@ class Gate:
             except Problem as problem:
                 self._denials.tell(scope, problem)
                 await respond(problem, scope, receive, with_headers, docs=self._docs)
-                return
+                return status
         await self._app(scope, receive, with_headers)
+        return status
+
+    def _route(self, scope: Scope) -> str:
+        """The route as it is declared; no path that a request made up."""
+        if (found := getattr(scope.get("route"), "path", None)) is not None:
+            return str(found)
+        return scope["path"] if scope["path"] in self._paths else "other"

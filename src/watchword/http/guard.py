@@ -141,9 +141,9 @@ class Guard:
         if self._is_public(scope):
             scope[SCOPE_KEY] = None
             return self._app(scope, receive, send)
-        if problem is not None:
-            self._denials.tell(scope, problem)
-        return respond(problem or NotAuthenticated(), scope, receive, send, docs=self._docs)
+        problem = problem or NotAuthenticated()
+        self._denials.tell(scope, problem)
+        return respond(problem, scope, receive, send, docs=self._docs)
 
     async def _doubtful(self, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -91,6 +91,7 @@ class OurRoutes:
             await self._answer(route, scope, receive, send)
 
     async def _answer(self, route: PlainRoute, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = route  # as FastAPI does for its own
         try:
             response = await route.endpoint(Request(scope, receive, send))
         except Problem as problem:
@@ -99,6 +100,7 @@ class OurRoutes:
         except HTTPException:
             raise  # of a middleware around us, such as the host's limit on bodies: its own to answer
         except Exception:
+            self._denials.tell(scope, InternalError())
             await problem_response(InternalError(), docs=self._docs)(scope, receive, send)
             raise  # to the server's log
         await response(scope, receive, send)
@@ -115,26 +117,29 @@ def build(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its own spans hold paths and queries, and its logs the texts of errors: ours are `drivers.tracing`.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     for router in routers:  # flat, not included: an included route costs a tenth of its rate
         app.router.routes.extend(router.routes)
 
+    def told(request: Request, problem: Problem) -> Response:
+        denials.tell(request.scope, problem)
+        return problem_response(problem, docs=docs)
+
     def answer(request: Request, error: Exception) -> Response:
-        if isinstance(error, Problem):
-            denials.tell(request.scope, error)
-            return problem_response(error, docs=docs)
-        return problem_response(InternalError(), docs=docs)
+        return told(request, error if isinstance(error, Problem) else InternalError())
 
     def refused(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code == MethodNotAllowed.status:
             allowed = ", ".join(_methods(app.routes, request.scope))
-            return problem_response(MethodNotAllowed(headers=(("Allow", allowed),)), docs=docs)
+            return told(request, MethodNotAllowed(headers=(("Allow", allowed),)))
         unknown = isinstance(error, HTTPException) and error.status_code == NotFound.status
-        return problem_response(NotFound() if unknown else BadRequest(), docs=docs)
+        return told(request, NotFound() if unknown else BadRequest())
 
-    def unreadable(_: Request, error: Exception) -> Response:
+    def unreadable(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else []
-        return problem_response(InvalidRequest(errors=field_errors(found)), docs=docs)
+        return told(request, InvalidRequest(errors=field_errors(found)))
 
     app.add_exception_handler(Problem, answer)
     app.add_exception_handler(Exception, answer)

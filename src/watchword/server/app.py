@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.routing import Route
 from watchword.auth import Watchword
 from watchword.routing.match import public
 from watchword.server import log
+from watchword.server.link import HUB, linked
 from watchword.settings import Settings, check_production
 from watchword.starlette import install
 
@@ -23,7 +25,24 @@ def create_app() -> Starlette:
     settings = Settings.from_env()
     check_production(settings)
     log.configure()
-    return standalone(Watchword(settings))
+    auth = Watchword(settings)
+    app = standalone(auth)
+    if HUB in os.environ:
+        report(app, auth, os.environ[HUB])
+    return app
+
+
+def report(app: Starlette, auth: Watchword, hub: str) -> None:
+    """Keep a line to the hub for as long as the app serves."""
+    inner = app.router.lifespan_context
+    auth.metrics.reported = True
+
+    @asynccontextmanager
+    async def lifespan(host: Any) -> AsyncIterator[Any]:
+        async with inner(host) as state, linked(auth, hub):
+            yield state
+
+    app.router.lifespan_context = lifespan
 
 
 def standalone(auth: Watchword, *more: Route, home: str | None = None) -> Starlette:

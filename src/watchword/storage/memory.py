@@ -16,7 +16,7 @@ from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists
-from watchword.ports import Clock, LoadedSession, RevocationPage, Room
+from watchword.ports import MOST_LATE, MOST_WAITING, Clock, LoadedSession, MailDepth, RevocationPage, Room
 from watchword.storage.memory_events import MemoryEvents
 from watchword.storage.memory_own import MemoryOwn
 from watchword.storage.memory_registrations import MemoryRegistrations
@@ -283,6 +283,15 @@ class MemoryStore(MemoryOwn, MemoryRegistrations, MemoryEvents):
         next_at = None if wait is None else self._clock.now() + wait
         self._outbox[row.mail.id] = replace(row, next_at=next_at, last_error=error)
         return True
+
+    async def count_mail(self) -> MailDepth:
+        """As `ports.MailCounts`."""
+        waiting = [row.mail.created_at for row in self._outbox.values() if row.next_at is not None][
+            :MOST_WAITING
+        ]
+        newest = [self._outbox[key] for key in sorted(self._outbox, reverse=True)[:MOST_LATE]]
+        given_up = sum(row.next_at is None and row.sent_at is None for row in newest)
+        return MailDepth(len(waiting), min(waiting, default=None), given_up, self._clock.now())
 
     async def list_mail(self, *, before: str | None, limit: int) -> Sequence[Queued]:
         keys = [key for key in self._outbox if before is None or key < before]

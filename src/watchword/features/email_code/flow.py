@@ -19,12 +19,14 @@ from watchword.flows.grant import Grant
 from watchword.flows.limits import address, admit
 from watchword.flows.live import still_live
 from watchword.flows.notices import FACTOR_ADDED, FACTOR_REMOVED, notice
+from watchword.flows.outcomes import SECOND_STEP, counted
 from watchword.flows.second_step import compose, refuse
 from watchword.flows.sign_in import start_session
 from watchword.ports import LoadedChallenge, LoadedSession, World
 from watchword.settings import Mode, TwoFactor
 
 
+@counted(SECOND_STEP)
 async def try_code(
     world: World, token: str | None, code: str, *, in_cookie: bool, client: Client, replaces: str | None
 ) -> Grant:

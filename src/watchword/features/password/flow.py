@@ -32,6 +32,7 @@ from watchword.flows.end import tell
 from watchword.flows.grant import Grant
 from watchword.flows.limits import Asked, address, admit, admit_here_first
 from watchword.flows.outbox import sealed
+from watchword.flows.outcomes import PASSWORD, counted
 from watchword.flows.second_step import SecondStep
 from watchword.ports import LoadedLink, LoadedSession, World
 from watchword.settings import Mode
@@ -46,6 +47,7 @@ ROUNDS = 3
 """How often a sign-in or a change starts over because its user changed under it."""
 
 
+@counted(PASSWORD)
 async def log_in(
     world: World,
     login: str,

@@ -29,7 +29,7 @@ def open_store(
     """The store of a database URL, not connected yet. Raises SettingsError.
 
     `clock` and `synchronous` matter to SQLite alone, `pool_size` and `prepare` to PostgreSQL alone, whose own clock
-    decides; `prepare=False` is for poolers that hand a connection to another client after each transaction.
+    decides.
     """
     database = parse(url)
     if database.kind == "sqlite":

@@ -56,6 +56,14 @@ class BatchThread(Generic[Job, Result]):
         self._gate = threading.Lock()
         self._started = False
         self._closed = False
+        self.batches = 0
+        self.jobs = 0
+        """How many it has served, and in how many batches."""
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs the thread has not begun."""
+        return self._queue.qsize()
 
     async def ask(self, job: Job) -> Result:
         """The job's result. A job whose asker is cancelled is done all the same. Raises Unavailable when closed or
@@ -83,6 +91,8 @@ class BatchThread(Generic[Job, Result]):
     def _run(self) -> None:
         while batch := self._next():
             jobs = [asked.job for asked in batch]
+            self.batches += 1
+            self.jobs += len(jobs)
             outcomes: Sequence[Result | Exception]
             try:
                 outcomes = self._serve(jobs, batch[0].at)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     bindparam,
     case,
+    func,
     insert,
     literal_column,
     null,
@@ -27,6 +28,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.core.mail import LATER, LATER_AHEAD, SOON, SOON_AHEAD
+from watchword.ports import MOST_LATE, MOST_WAITING
 from watchword.storage.sql.clauses import Now, limited, micros
 from watchword.storage.sql.rows import MAIL, QUEUED
 from watchword.storage.sql.tables import text, ww_lease, ww_outbox
@@ -34,6 +36,8 @@ from watchword.storage.sql.tables import text, ww_lease, ww_outbox
 _mail, _lease = ww_outbox.c, ww_lease.c
 _its_row = _mail.id == bindparam("mail_id")
 _span = bindparam("span", type_=BigInteger)
+_LAST = literal_column("'~'", text())
+"""Behind every id: what makes a walk through them a search by their index."""
 
 
 _life = _mail.expires_at - _mail.created_at
@@ -96,6 +100,22 @@ def listing() -> ClauseElement:
     """Newest first."""
     columns = (_mail[name] for name in QUEUED)
     return limited(select(*columns).where(_mail.id < bindparam("before")).order_by(_mail.id.desc()))
+
+
+def depth() -> ClauseElement:
+    """Bounded, however many rows there are: what waits is found by its index, what was given up among the newest."""
+    none_skipped = literal_column("0", Integer)
+    due = select(_mail.created_at).where(_mail.next_at.is_not(None)).order_by(_mail.next_at)
+    waiting = due.limit(literal_column(str(MOST_WAITING), Integer)).offset(none_skipped).subquery("waiting")
+    late = select(_mail.next_at, _mail.sent_at).where(_mail.id < _LAST).order_by(_mail.id.desc())
+    newest = late.limit(literal_column(str(MOST_LATE), Integer)).offset(none_skipped).subquery("newest")
+    given_up = newest.c.next_at.is_(None), newest.c.sent_at.is_(None)
+    return select(
+        select(func.count()).select_from(waiting).scalar_subquery(),
+        select(func.min(waiting.c.created_at)).scalar_subquery(),
+        select(func.count()).select_from(newest).where(*given_up).scalar_subquery(),
+        Now(),
+    )
 
 
 def sweep() -> ClauseElement:

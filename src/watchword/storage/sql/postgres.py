@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, StillReferenced, Unavailable
+from watchword.meters import POOL_SIZE, POOL_WAITING, Meter
 from watchword.storage.sql.rows import Parameters, Row
 from watchword.storage.sql.statements import Script, Statements, compose
 from watchword.storage.sql.urls import parse
@@ -65,9 +66,9 @@ def _statements() -> Statements:
 class PostgresStore(SqlStore):
     """Implements `ports.Store` on the PostgreSQL database at `url`, which `migrate` has prepared.
 
-    `prepare=False` is for poolers that hand a connection to another client after each transaction. A verb waits
-    `patience` seconds at most for a connection, and as long for its answer. Beside the `pool_size` connections there is
-    one for reading revocations. Belongs to the event loop it is used in first.
+    Statements are prepared, unless `prepare` is False or a pooler is on the way. A verb waits `patience` seconds at
+    most for a connection, and as long for its answer. Beside the `pool_size` connections there is one for reading
+    revocations. Belongs to the event loop it is used in first.
     """
 
     def __init__(self, url: str, *, pool_size: int = 10, prepare: bool = True, patience: float = 5.0) -> None:
@@ -98,6 +99,12 @@ class PostgresStore(SqlStore):
     def conninfo(self) -> str:
         """What libpq connects with, the password included: for a connection beside the pool."""
         return self._conninfo
+
+    def measured(self) -> Iterable[tuple[Meter, float]]:
+        """As `ports.Metered`."""
+        known = self._pool.get_stats()
+        yield POOL_SIZE, known.get("pool_size", 0)
+        yield POOL_WAITING, known.get("requests_waiting", 0)
 
     async def _read(self, statement: str, parameters: Parameters) -> Sequence[Row]:
         """Tried again on another connection when one proves to be broken: after a restart of the server all that wait
@@ -152,6 +159,7 @@ class PostgresStore(SqlStore):
             # its pauses would grow to minutes, and it would be down long after the database is up.
             reconnect_timeout=self._patience,
             reset=None,
+            configure=_suited,
             open=False,
             name=name,
         )
@@ -161,6 +169,19 @@ async def _opened(pool: AsyncConnectionPool[Connection]) -> AsyncConnectionPool[
     if pool.closed:
         await pool.open()
     return pool
+
+
+async def _suited(connection: Connection) -> None:
+    """Prepare nothing where a pooler may hand this connection's statements to another client, who has others of the
+    same names: at best they are refused, at worst the wrong one is run."""
+    if connection.prepare_threshold is not None and await behind_pooler(connection):
+        connection.prepare_threshold = None
+
+
+async def behind_pooler(connection: Connection) -> bool:
+    """Whether whoever answers is another than the one who was told of when the connection was made."""
+    cursor = await connection.execute("SELECT pg_backend_pid()", prepare=False)
+    return await cursor.fetchone() != (connection.info.backend_pid,)
 
 
 def hang_up(connection: Connection) -> None:
@@ -218,7 +239,7 @@ def _translated() -> Iterator[None]:
 
 def connect_once(url: str) -> psycopg.Connection:
     """A connection of its own for work that is no verb, in the usual transactions. Raises SettingsError."""
-    return psycopg.connect(_conninfo(url))
+    return psycopg.connect(_conninfo(url), prepare_threshold=None)
 
 
 def _conninfo(url: str) -> str:

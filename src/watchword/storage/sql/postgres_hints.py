@@ -15,7 +15,7 @@ from collections.abc import Callable
 import psycopg
 
 from watchword.storage.sql.clauses import CHANNEL
-from watchword.storage.sql.postgres import Connection, hang_up
+from watchword.storage.sql.postgres import Connection, behind_pooler, hang_up
 
 PROBE_SECONDS = 10.0
 """After so long without a word the connection is asked whether it still is one: a firewall that forgot it says
@@ -37,11 +37,14 @@ class PostgresHints:
         return "PostgresHints()"  # libpq's text may hold a password
 
     async def listen(self, ring: Callable[[], None]) -> None:
-        failed = 0
+        failed, told = 0, False
         while True:
             try:
                 connection = await _connect(self._conninfo)
                 try:
+                    if not told and await behind_pooler(connection):
+                        told = True
+                        log.warning("a pooler is on the way to the database: it may let no hints through")
                     await _ask(connection, f"LISTEN {CHANNEL}")
                     ring()  # for what was notified while nobody listened
                     failed = 0

@@ -11,13 +11,14 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 from sqlalchemy.dialects import sqlite
 
 from watchword.errors import AlreadyExists, SettingsError, StaleSchemaError, StillReferenced, Unavailable
+from watchword.meters import WRITER_BATCHES, WRITER_WAITING, WRITER_WRITES, Meter
 from watchword.ports import Clock
 from watchword.settings import Synchronous
 from watchword.storage.sql.batches import BatchThread
@@ -74,6 +75,7 @@ class SqliteStore(SqlStore):
         super().__init__(_statements())
         self._path = Path(path).absolute()
         self._clock, self._synchronous, self._patience = clock, _SYNCHRONOUS[synchronous], patience
+        self._before = 0, 0
         self._start()
 
     def __repr__(self) -> str:
@@ -81,6 +83,8 @@ class SqliteStore(SqlStore):
 
     async def open(self) -> None:
         if self._closed:
+            batches, jobs = self._before  # what only grows goes on where it was
+            self._before = batches + self._writer.batches, jobs + self._writer.jobs
             self._start()
         await self.data_version()
 
@@ -95,6 +99,12 @@ class SqliteStore(SqlStore):
         self._writer = BatchThread("watchword-sqlite-writer", writer.serve, writer.stop, most=_MOST_WRITES)
         self._reader = BatchThread("watchword-sqlite-reader", reader.serve, reader.stop, most=_MOST_READS)
         self._closed = False
+
+    def measured(self) -> Iterable[tuple[Meter, float]]:
+        """As `ports.Metered`."""
+        yield WRITER_WAITING, self._writer.waiting
+        yield WRITER_BATCHES, self._before[0] + self._writer.batches
+        yield WRITER_WRITES, self._before[1] + self._writer.jobs
 
     async def data_version(self) -> int:
         """A number that changes whenever this file was written, by this process or another. Costs no I/O."""

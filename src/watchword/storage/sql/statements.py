@@ -71,6 +71,7 @@ class Statements:
     read_revocations: str
     read_version: str
     list_mail: str
+    count_mail: str
     load_challenge: str
     list_factors: str
     load_link: str
@@ -160,6 +161,7 @@ def compose(dialect: Dialect) -> Statements:
         read_revocations=one(feed.read()),
         read_version=one(select(ww_schema_version.c.version_num)),
         list_mail=one(outbox.listing()),
+        count_mail=one(outbox.depth()),
         create_user=script(_create_user(dialect)),
         replace_digest=script(_replace_digest()),
         change_password=script(change_password, *end_others, challenges.end_all()),

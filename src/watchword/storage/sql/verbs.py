@@ -17,7 +17,7 @@ from watchword.core.session import End, Session
 from watchword.core.throttle import take
 from watchword.core.user import Status, User
 from watchword.errors import AlreadyExists, StaleSchemaError
-from watchword.ports import Issued, LoadedChallenge, LoadedSession, RevocationPage
+from watchword.ports import Issued, LoadedChallenge, LoadedSession, MailDepth, RevocationPage
 from watchword.rates import Rate
 from watchword.storage.sql.arrival_verbs import ArrivalVerbs
 from watchword.storage.sql.event_verbs import EventVerbs
@@ -253,6 +253,11 @@ class SqlStore(ArrivalVerbs, EventVerbs, LinkVerbs, OwnVerbs, RegistrationVerbs,
     async def list_mail(self, *, before: str | None, limit: int) -> Sequence[Queued]:
         rows = await self._read(self._statements.list_mail, {"before": before or _LAST, "limit": limit})
         return [queued_of(row) for row in rows]
+
+    async def count_mail(self) -> MailDepth:
+        """As `ports.MailCounts`."""
+        [row] = await self._read(self._statements.count_mail, {})
+        return MailDepth(*row)
 
     async def check(self) -> None:
         rows = await self._read(self._statements.read_version, {})
