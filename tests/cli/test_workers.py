@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -12,7 +13,7 @@ from typing import cast
 import pytest
 
 from tests.cli.programs import Program, Run, program
-from tests.cli.test_serve import SECRET, Tab, connected
+from tests.cli.test_serve import SECRET, Tab
 from tests.servers import environment
 from watchword.cli.workers import FIRST_PAUSE, LONGEST_PAUSE, _Worker
 
@@ -56,6 +57,7 @@ def test_a_worker_that_dies_is_replaced_and_one_ctrl_c_stops_all_of_them(pair: t
     victim, other = sorted(workers_of(server))
     os.kill(victim, signal.SIGKILL)
     _eventually(lambda: len(workers_of(server) - {victim}) == 2)
+    _eventually(lambda: server.complaints().count("Application startup complete") == 3)
     assert other in workers_of(server)
     assert {tab.send("GET", "/auth/health/ready").status for _ in range(10)} == {200}
     os.killpg(server.process.pid, signal.SIGINT)
@@ -117,16 +119,18 @@ def test_a_second_signal_ends_at_once_what_the_first_would_wait_for(
     with program("serve", "--port=0", f"--workers={workers}", env=env, cwd=tmp_path) as server:
         line = server.said_until("serving").splitlines()[-1]
         tab = Tab(origin, address=line.split(" on ")[1].partition(",")[0])
-        with connected(tab) as connection:
-            connection.putrequest("POST", "/auth/login")
-            connection.putheader("Content-Type", "application/json")
-            connection.putheader("Content-Length", "100")
-            connection.endheaders(b'{"email"')
-            time.sleep(0.3)  # until the server has seen it
-            server.process.terminate()
-            _eventually(lambda: "Shutting down" in server.complaints())
-            assert server.process.poll() is None
-            assert server.stop() == 1
+        host, _, port = tab.address.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
+            connection.sendall(
+                b"POST /auth/login HTTP/1.1\r\nHost: tests\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert connection.recv(100).startswith(b"HTTP/1.1 100"), (
+                "it waits for the body, which never comes"
+            )
+            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(PATIENCE) == 1
 
 
 def test_workers_whose_watcher_is_gone_stop_by_themselves(pair: tuple[Program, Tab]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import select
 from asyncio import TimerHandle, Transport
+from typing import Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -26,6 +27,21 @@ class State(ServerState):
     """What all connections of a server share. `leaving`: each answer is the last one of its connection."""
 
     leaving = False
+
+
+class HasFileno(Protocol):
+    """A socket, or what a loop shows of one."""
+
+    def fileno(self) -> int: ...
+
+
+def arrived(socket: HasFileno) -> bool:
+    """Whether something has come that the loop has not taken yet: bytes of a connection, or a connection."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -75,7 +91,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close when everything has been answered that was asked, or is being."""
         cycle: RequestResponseCycle | None = self.cycle
-        if self._answering() or not (cycle is None or self._in_head or self._unread()):
+        unread = arrived(self.transport.get_extra_info("socket"))
+        if self._answering() or not (cycle is None or self._in_head or unread):
             super().shutdown()
         elif not self._in_head:
             self.loop.call_later(FIRST_SECONDS, self._close_if_idle)
@@ -83,14 +100,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         if not (self.transport.is_closing() or self._answering() or self._in_head):
             self.transport.close()
-
-    def _unread(self) -> bool:
-        """Whether something has arrived that the loop has not brought yet."""
-        if not hasattr(select, "poll"):
-            return False
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poll.poll(0))
 
     def _answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle

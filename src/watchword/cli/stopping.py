@@ -21,13 +21,14 @@ from typing import Protocol
 
 import uvicorn
 
-from watchword.cli.protocol import BoundedProtocol, State
+from watchword.cli.protocol import BoundedProtocol, State, arrived
 
 NOTICE_SECONDS = 3.0
 """How long `/health/ready` says 503 while everything is answered still: longer than balancers that look each second or
 two need to notice, and short enough for the rest to fit into ten seconds."""
 LINGER_SECONDS = 0.25
-"""How long those are let in who had begun to connect when nobody new was."""
+LONGEST_LINGER_SECONDS = 1.0
+"""How long those are let in who had begun to connect when nobody new was: at least, and at most while some wait."""
 GRACE_SECONDS = 4
 """How long answers under way may take from then on."""
 WHOLE_SECONDS = 9.3
@@ -108,7 +109,7 @@ class StoppingServer(uvicorn.Server):
         if not self._shared:
             refuse_new(sockets or [])
         if self._notice:
-            await asyncio.sleep(LINGER_SECONDS)
+            await self._everybody_in(sockets or [])
         if readiness is not None:
             readiness.close()
         try:
@@ -124,6 +125,13 @@ class StoppingServer(uvicorn.Server):
                 return
             await asyncio.sleep(_STEP_SECONDS)
             await self.on_tick(0)  # the date of answers
+
+    async def _everybody_in(self, listeners: Iterable[socket.socket]) -> None:
+        begun = time.monotonic()
+        while not self.force_exit and (waited := time.monotonic() - begun) < LONGEST_LINGER_SECONDS:
+            if waited >= LINGER_SECONDS and not any(map(arrived, listeners)):
+                return
+            await asyncio.sleep(_STEP_SECONDS)
 
 
 def refuse_new(listeners: Iterable[socket.socket]) -> None:

@@ -195,7 +195,7 @@ class Workers:
     def _stopped(self) -> int:
         """Lead the workers through their stop: all say that they are not ready, then nobody new comes, then each
         answers whom it has."""
-        begun, asked = time.monotonic(), self._signals
+        begun, asked = time.monotonic(), 1
         closed, last = False, begun + LAST_SECONDS
         self._tell(_STOP)
         while alive := [w for w in self._places if w.process is not None and w.process.is_alive()]:
@@ -209,7 +209,7 @@ class Workers:
                 self._tell(_INSIST)
             if time.monotonic() >= last:
                 log.error("stopping took too long: %d workers are killed", len(alive))
-                return 1
+                return int(any(worker.ready for worker in alive))
             self._pause()
         return int(any(w.process.exitcode for w in self._places if w.ready and w.process is not None))
 
