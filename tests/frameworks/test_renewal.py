@@ -376,7 +376,7 @@ async def test_two_refresh_cookies_are_none_and_go(framework: str) -> None:
 
 @pytest.mark.parametrize("mode", ["hybrid", "bearer"])
 async def test_a_session_of_another_mode_is_not_renewed_by_a_page(framework: str, mode: str) -> None:
-    """Decision 22: there a page's script holds the access token, and no cookie authenticates a route of the app."""
+    """Decision 24: there a page's script holds the access token, and no cookie authenticates a route of the app."""
     rooms, _ = await rendering(framework, mode="cookies,hybrid,bearer")
     device = await rooms.home.signed_in(app=rooms.home.auth.app, mode=mode)
     await later(rooms)
