@@ -2,7 +2,7 @@
 
 A browser that follows a link has no script to refresh with: its access token has run out, its refresh token is in the
 jar. What is set anew is left in the scope, as Set-Cookie lines for whoever answers.
-Sources: DESIGN §4.1, §4.6; ASVS 5.0 3.5.1, 16.5.3; SECURITY-TARGET attacks 85, 91; docs/decisions/0022.
+Sources: DESIGN §4.1, §4.6; ASVS 5.0 3.5.1, 16.5.3; SECURITY-TARGET attacks 85, 91; docs/decisions/0025.
 """
 
 from __future__ import annotations
