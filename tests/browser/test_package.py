@@ -21,7 +21,7 @@ def test_npm_would_publish_the_modules_their_types_and_no_more(tmp_path: Path) -
     """DESIGN §3: the files that are served are the files that are published."""
     for path in CLIENT.iterdir():
         shutil.copy(path, tmp_path)
-    tsc = [node_modules() / ".bin" / "tsc", "-p", CLIENT, "--outDir", tmp_path]
+    tsc: list[str | Path] = [node_modules() / ".bin" / "tsc", "-p", CLIENT, "--outDir", tmp_path]
     subprocess.run(tsc, cwd=ROOT, check=True, capture_output=True)
     done = subprocess.run(
         [npm_path(), "pack", "--dry-run", "--json", "--ignore-scripts", "--offline", "--no-update-notifier"],
@@ -51,7 +51,7 @@ def test_the_package_says_where_each_module_and_its_types_are() -> None:
 
 
 def test_the_wheel_has_the_modules_and_nothing_of_npm(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+    build: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
     with ZipFile(wheel) as inside:

@@ -20,7 +20,7 @@ export const createAuth = (options = {}, world = globalThis) => {
   const home = new URL(base).origin;
   const origins = [home, new URL(page).origin, ...(options.origins ?? [])];
   const renewsItself = mode === "session" || mode === "jwt_cookie";
-  const now = () => world.performance.now() / 1000; // monotonic
+  const now = () => world.performance.now() / 1000;
   /** @type {Inside["pause"]} */
   const pause = (seconds) => new Promise((resolve) => void world.setTimeout(resolve, seconds * 1000));
   const name = `watchword ${base}`;
@@ -40,6 +40,7 @@ export const createAuth = (options = {}, world = globalThis) => {
   /** @type {Inside["become"]} */
   function become(change) {
     const next = { ...state, ...change };
+    if (JSON.stringify(next.user) === JSON.stringify(state.user)) next.user = state.user;
     if (next.error === state.error && JSON.stringify(next) === JSON.stringify(state)) return;
     state = next;
     for (const listener of my.listeners) listener(state);

@@ -91,7 +91,7 @@
  * @property {typeof globalThis.fetch} fetch
  * @property {(work: () => void, milliseconds: number) => any} setTimeout
  * @property {(timer: any) => void} clearTimeout
- * @property {{ now: () => number }} performance
+ * @property {{ now: () => number }} performance the clock that nobody sets
  * @property {any} [document]
  * @property {any} [location]
  * @property {any} [localStorage]
