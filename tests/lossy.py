@@ -53,6 +53,8 @@ class LossyProxy:
 
     def __post_init__(self) -> None:
         self._held: dict[str, asyncio.Event] = {}
+        # The loop holds tasks weakly, and nobody else holds that of a connection which its client has given up.
+        self._under_way: set[asyncio.Task[None] | None] = set()
         self._chance = random.Random(self.seed)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -90,6 +92,8 @@ class LossyProxy:
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._under_way.add(task)
         try:
             answer = await self._answer(reader)
             if answer:
@@ -99,6 +103,7 @@ class LossyProxy:
         except (OSError, asyncio.IncompleteReadError):
             pass  # somebody has hung up
         finally:
+            self._under_way.discard(task)
             if not writer.is_closing():
                 writer.transport.abort()
 

@@ -104,6 +104,10 @@ def node_path() -> str:
     return path
 
 
+def npm_path() -> str:
+    return _program("npm", "TEST_NPM", "npm")
+
+
 @cache
 def node_release(path: str) -> int:
     """The first number of a Node's version."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,13 +16,34 @@ from tests.nodes import run_node_tests
 
 ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "src" / "watchword" / "browser"
+GUIDE = (ROOT / "docs" / "guides" / "client.md").read_text(encoding="utf-8")
 SUITES = sorted(path.name for path in (ROOT / "tests" / "node" / "client").glob("*.test.mjs"))
 
 
 @pytest.mark.parametrize("file", SUITES)
 def test_what_node_says_of_the_client(file: str) -> None:
-    """R24, R28, R29, R33, W1, W2, W16, ASVS 3.5.5: each test there says what it shows."""
+    """R24, R28, R29, R33, W1, W2, W16, attack 48, ASVS 3.5.5: each test there says what it shows."""
     assert run_node_tests(f"client/{file}") > 0
+
+
+def test_each_row_of_the_guide_names_the_test_that_proves_it() -> None:
+    table = GUIDE.partition("| proved by |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    named = [re.search(r"\[([^]]+)]\(../../(tests/node/client/\S+)\) \|$", row) for row in table]
+    assert len(table) >= 20, "the table is elsewhere"
+    for row, found in zip(table, named, strict=True):
+        assert found, row
+        assert f'test("{found[1]}"' in (ROOT / found[2]).read_text(encoding="utf-8"), row
+
+
+def test_a_page_loads_six_kilobytes_at_most_and_the_guide_says_how_many() -> None:
+    """DESIGN §8: client.js and what it imports, each as `gzip -9` makes it."""
+    loaded = ["client.js"]
+    for name in loaded:
+        loaded += re.findall(r'^import .* from "\./([^"]+)"', (CLIENT / name).read_text(), re.MULTILINE)
+    size = sum(len(gzip.compress((CLIENT / name).read_bytes(), 9, mtime=0)) for name in loaded)
+    assert loaded == ["client.js", "wire.js"]
+    assert size <= 6000
+    assert f"{size / 1000:.2f} kB" in GUIDE
 
 
 def tsc(*words: str | Path, cwd: Path = ROOT) -> None:

@@ -99,7 +99,7 @@ export class Page {
     const cookies = withCookies ? this.jar.header(url, sameSite) : "";
     if (cookies) headers.set("cookie", cookies);
     const body = (await request.text()) || undefined;
-    const answer = await fetch(url, { method: request.method, headers, body });
+    const answer = await fetch(url, { method: request.method, headers, body, signal: request.signal });
     if (withCookies) for (const line of answer.headers.getSetCookie()) this.jar.take(line, url, sameSite);
     if (!ours) this.#check(answer, withCookies);
     return answer;

@@ -1,23 +1,13 @@
-// Keeps somebody signed in, whatever mode the server is in. All that `createAuth` takes and gives: types.js.
-//
-//   const auth = createAuth();
-//   auth.onChange(({ status, user }) => …);                       // "pending", "signed-in", "signed-out"
-//   const { next } = await auth.signIn({ email, password });      // throws AuthError, with `code`
-//   if (next?.step === "two_factor") await auth.verifyCode(code); // or resendCode()
-//   await auth.fetch("/profile");                                 // as fetch
-//   await auth.call("POST", "/password/change", { … });           // any other route of the login
-//   await auth.signOut();
-//
-// Tokens are in memory alone, in mode bearer the refresh token too. Only a 401 from /refresh means signed out.
+// Who is signed in, and what changes that; each function is told of in types.js. Only a 401 from /refresh signs out.
 
-/** @import { Auth, CreateAuth, Inside, Kept, State, Ticket } from "./types.js" */
+/** @import { Auth, CreateAuth, Inside } from "./types.js" */
 
-import { AuthError, calls, fetching, folder, read, tabs, unsafe } from "./wire.js";
+import { alone, AuthError, calls, fetching, folder, read, unsafe, wellFormed } from "./wire.js";
 
 export { AuthError };
 
 const TRIES = 4;
-const PATIENCE = 5; // seconds that callers are kept waiting because a server asks for it
+const PATIENCE = 5; // seconds
 // A 401 of these says nothing of the token.
 const OTHER = /^(invalid_credentials|code_invalid|challenge_expired|reauthentication_required)$/;
 const ignore = () => {};
@@ -25,36 +15,39 @@ const ignore = () => {};
 /** @type {CreateAuth} */
 export const createAuth = (options = {}, world = globalThis) => {
   const { mode, fetch = (...words) => world.fetch(...words) } = options;
-  const page = world.document?.baseURI ?? world.location?.href;
-  const base = new URL(options.baseURL ?? folder(), page).href.replace(/\/*$/, "");
+  const page = world.document?.baseURI ?? world.location?.href ?? options.baseURL;
+  const base = new URL(options.baseURL ?? folder, page).href.replace(/\/*$/, "");
   const home = new URL(base).origin;
-  const origins = [home, page && new URL(page).origin, ...(options.origins ?? [])];
+  const origins = [home, new URL(page).origin, ...(options.origins ?? [])];
   const renewsItself = mode === "session" || mode === "jwt_cookie";
-  const now = () => world.performance.now() / 1000; // of the clock that nobody sets
+  const now = () => world.performance.now() / 1000;
   /** @type {Inside["pause"]} */
   const pause = (seconds) => new Promise((resolve) => void world.setTimeout(resolve, seconds * 1000));
-  const { alone, close, tell } = tabs(`watchword ${base}`, world, hear);
+  const name = `watchword ${base}`;
+  const channel = world.BroadcastChannel && new world.BroadcastChannel(name);
   const gone = new AbortController();
-  /** @type {Set<(state: State) => void>} */
-  const listeners = new Set();
-  /** @type {Kept} */
-  const my = { token: null, life: 0, expires: 0, timeout: 8, taken: 0, epoch: 0, failures: 0, blocked: 0, leaving: 0 };
-  const { exchange, headers, prove } = calls(base, world, fetch, my);
-  /** @type {State} */
-  let state = Object.freeze({ status: "pending", user: null, session: null, error: null });
+  /** @type {Inside["my"]} */
+  const my = {
+    ...{ token: null, life: 0, expires: 0, timeout: 8, taken: 0, epoch: 0, failures: 0, blocked: 0, leaving: 0 },
+    listeners: new Set(),
+  };
+  const { ask, exchange, headers, prove } = calls(base, world, fetch, my);
+  /** @type {Inside["state"]} */
+  let state = { status: "pending", user: null, session: null, error: null };
+  const signedIn = () => state.status === "signed-in";
+  const over = (early = 0) => signedIn() && !renewsItself && now() >= my.expires - early;
 
   /** @type {Inside["become"]} */
   function become(change) {
     const next = { ...state, ...change };
     if (JSON.stringify(next.user) === JSON.stringify(state.user)) next.user = state.user;
     if (next.error === state.error && JSON.stringify(next) === JSON.stringify(state)) return;
-    state = Object.freeze(next);
-    for (const listener of [...listeners]) listener(state);
+    state = next;
+    for (const listener of my.listeners) listener(state);
   }
-  const signedIn = () => state.status === "signed-in";
 
   /** @type {Inside["arm"]} */
-  function arm(seconds) {
+  function arm(seconds = Math.min(2 ** (my.failures += 1), 60) * (0.5 + Math.random() / 2)) {
     world.clearTimeout(my.timer);
     if (gone.signal.aborted) return;
     my.timer = world.setTimeout(tick, Math.min(Math.max(seconds, 0.5), 86_400) * 1000);
@@ -67,19 +60,18 @@ export const createAuth = (options = {}, world = globalThis) => {
     Object.assign(my, { token, life, timeout, expires: at + life, failures: 0, blocked: 0 });
     my.taken += 1;
     if (renewsItself) world.clearTimeout(my.timer);
-    else arm(life * (0.75 + Math.random() / 10)); // so that tabs do not renew all at once
+    else arm(life * (0.75 + Math.random() / 10)); // not all tabs at once
   }
 
-  // Tokens go out of an answer. Which key is the access token's, and how keys are spelt, are settings of the server: they
-  // are told from what they hold, and what is to be given back goes under the key that it came by.
   /** @type {Inside["take"]} */
   function take(body, at) {
     const rest = { ...body };
+    const typed = read(body, "token_type");
     let token = null;
     for (const [key, value] of Object.entries(rest)) {
       if (/^two_?factor_?token$/i.test(key)) my.waiting = { [key]: value };
       else if (/^refresh_?token$/i.test(key)) my.kept = { [key]: value };
-      else if (read(body, "token_type") && typeof value === "string") token = /^token_?type$/i.test(key) ? token : value;
+      else if (typed && typeof value === "string") token = value === typed ? token : value;
       else continue;
       delete rest[key];
     }
@@ -88,112 +80,102 @@ export const createAuth = (options = {}, world = globalThis) => {
     return rest;
   }
 
-  // Somebody is signed in, be it by another tab.
   /** @type {Inside["enter"]} */
   function enter({ user, session }) {
-    if (session.id !== state.session?.id) {
-      my.epoch += 1;
-      my.proof &&= "";
-    }
-    my.waiting = undefined;
-    mark("");
+    if (session.id !== state.session?.id) turn();
+    departed();
     become({ status: "signed-in", user, session, error: null });
   }
 
-  // Nobody is, as far as this page goes.
   function leave() {
-    my.epoch += 1;
-    my.proof &&= "";
-    Object.assign(my, { token: null, kept: undefined, waiting: undefined, failures: 0, blocked: 0 });
+    turn();
+    Object.assign(my, { token: null, kept: undefined, failures: 0 });
     world.clearTimeout(my.timer);
     become({ status: "signed-out", user: null, session: null, error: null });
   }
 
-  function handOn() {
-    const { user, session } = state;
-    const { token, timeout, expires } = my;
-    if (user && session && !my.kept) tell({ kind: "signed-in", token, life: expires - now(), timeout, user, session });
+  function turn() {
+    my.epoch += 1;
+    my.waiting = undefined;
+    my.proof &&= "";
+  }
+
+  /** @type {Inside["greet"]} */
+  async function greet(body) {
+    const { epoch } = my;
+    if (!body?.session) {
+      const me = await exchange("GET", "/me", { seconds: my.timeout });
+      if (!me.ok) throw new AuthError(me);
+      body = me.body;
+    }
+    if (my.epoch !== epoch) return;
+    enter(body);
+    const { token, timeout, expires, kept } = my;
+    if (!kept) channel?.postMessage({ ...body, kind: "signed-in", token, life: expires - now(), timeout });
   }
 
   /** @type {Inside["hear"]} */
-  function hear(message) {
-    if (my.kept || mode === "bearer") return; // this tab's session is its own
+  function hear({ data }) {
+    if (my.kept || mode === "bearer" || !wellFormed(data ?? {})) return;
     const id = state.session?.id;
-    if (message.kind === "signed-out") {
-      if (!id || !message.session || message.session === id) leave();
-    } else if (message.session.id !== my.departing?.session) {
-      if (message.session.id === id && now() + message.life <= my.expires) return;
-      hold(message, now());
-      enter(message);
+    if (data.kind === "signed-out") {
+      if (!id || !data.session || data.session === id) leave();
+    } else if (data.session.id !== my.departing?.session && (data.session.id !== id || now() + data.life > my.expires)) {
+      hold(data, now());
+      enter(data);
     }
   }
+  if (channel) channel.onmessage = hear;
+  channel?.unref?.();
 
-  async function identify() {
-    const { epoch } = my;
-    const me = await exchange("GET", "/me", { seconds: my.timeout });
-    if (!me.ok) throw new AuthError(me);
-    if (my.epoch === epoch) enter(me.body);
-  }
-
-  // One call of /refresh, and whose session it is.
   async function attempt() {
     const { epoch, kept, timeout } = my;
+    if (mode === "bearer" && !kept) return leave();
     const at = now();
-    const answer = mode === "bearer" && !kept ? null : await exchange("POST", "/refresh", { body: kept, seconds: timeout });
+    const answer = await exchange("POST", "/refresh", { body: kept, seconds: timeout });
     if (my.epoch !== epoch) return;
-    if (!answer || answer.status === 401) return leave();
-    if (!answer.ok) throw new AuthError(answer);
+    if (answer.status === 401) return leave();
+    if (!read(answer.body, "refresh_timeout")) throw new AuthError(answer);
     take(answer.body, at);
-    await identify();
-    handOn();
+    await greet();
   }
 
-  function renew() {
-    my.renewing ??= run().finally(() => { my.renewing = null; });
-    return my.renewing;
-  }
+  const renew = () => (my.renewing ??= run().finally(() => { my.renewing = null; }));
 
   async function run() {
     if (my.departing) return false;
     if (my.blocked > now() && state.error) throw state.error; // the server has said when
     let { taken, epoch } = my;
     const asked = now();
-    return alone(my.timeout, async () => {
-      if (now() - asked > 0.02) await pause(0.05); // for what the tab has to tell that we waited for
-      for (let tries = 1; ; tries += 1) {
-        if (my.taken !== taken || my.epoch !== epoch) return signedIn(); // by another tab
+    return locked(async () => {
+      if (now() - asked > 0.02) await pause(0.05); // what another tab has to tell comes first
+      for (let tries = 1; my.taken === taken && my.epoch === epoch; tries += 1) { // else it is done, perhaps elsewhere
         try {
           await attempt();
-          return signedIn();
         } catch (error) {
           if (!(error instanceof AuthError)) throw error;
-          taken = my.taken;
           const wait = patience(error, tries);
-          if (wait > PATIENCE || tries === TRIES || my.leaving) throw failed(error);
+          taken = my.taken;
+          if (wait > PATIENCE || tries === TRIES || my.leaving) {
+            my.blocked = now() + (error.retryAfter ?? 0);
+            arm(error.retryAfter);
+            become({ error });
+            throw error;
+          }
           await pause(wait);
         }
       }
+      return signedIn();
     });
   }
 
-  // Seconds until another try is worth it while callers wait.
   /** @type {Inside["patience"]} */
   function patience({ status, retryAfter }, tries) {
     if ([409, 429, 503].includes(status)) return retryAfter ?? 1;
-    if (status === 401) return 0; // of /me: the session ended in between
+    if (status === 401) return 0; // of /me
     return status || world.navigator?.onLine === false ? Infinity : 0.1 * 2 ** tries;
   }
 
-  /** @type {Inside["failed"]} */
-  function failed(error) {
-    my.failures += 1;
-    my.blocked = now() + (error.retryAfter ?? 0);
-    become({ error });
-    arm(error.retryAfter ?? Math.min(2 ** my.failures, 60) * (0.5 + Math.random() / 2));
-    return error;
-  }
-
-  // An answer that lands after a sign-in or sign-out would put the old session's tokens back into the jar, or clear it.
   async function settled() {
     my.leaving += 1;
     await my.renewing?.catch(ignore);
@@ -203,55 +185,40 @@ export const createAuth = (options = {}, world = globalThis) => {
 
   /** @type {Auth["call"]} */
   async function call(method, path, body, headers) {
-    for (let ticket = /** @type {Ticket | null} */ (null); ; ) {
-      if (unsafe(method)) await settled();
-      ticket = await prepare(base + path, method, ticket);
-      const { taken } = my;
-      const at = now();
-      const send = () => exchange(method, path, { body, headers });
-      const answer = await (unsafe(method) ? alone(my.timeout, send) : send());
-      if (!answer.ok) {
-        if (await recover(ticket, answer.status, answer.body?.code)) continue;
-        throw new AuthError(answer);
-      }
-      const rest = take(answer.body, at);
-      if (my.taken !== taken) {
-        if (rest.user && rest.session) enter(rest);
-        else await identify().catch(ignore);
-        handOn();
-      }
-      return rest;
-    }
+    if (unsafe(method)) await settled();
+    const at = now();
+    const answer = await ask(method, path, { body, headers, send: unsafe(method) ? signedAlone : signed });
+    if (!answer.ok) throw new AuthError(answer);
+    const rest = take(answer.body, at);
+    if (read(rest, "refresh_timeout")) await greet(rest).catch(ignore);
+    return rest;
   }
 
   /** @type {Inside["step"]} */
   const step = async (path, body, headers) => ({ next: null, ...(await call("POST", path, body, headers)) });
 
-  // The path of a sign-out that the server has still to be told of: "" for none. It outlives the page.
-  /** @type {Inside["mark"]} */
-  function mark(path) {
-    if (path === "") my.departing = null;
+  /** @type {Inside["stored"]} */
+  function stored(work) {
     try {
-      const store = world.document && world.localStorage;
-      if (path === "") store?.removeItem(`watchword ${base}`);
-      else if (path) store?.setItem(`watchword ${base}`, path);
-      return store?.getItem(`watchword ${base}`);
+      return world.document && work(world.localStorage);
     } catch {
-      return null; // a page that may store nothing
+      // a page that may store nothing
     }
+  }
+  function departed() {
+    my.departing = null;
+    stored((store) => store.removeItem(name));
   }
 
   /** @type {Inside["depart"]} */
   function depart() {
-    my.parting ??= alone(my.timeout, async () => {
-      if (!my.departing) return true;
-      const { path, body, headers } = my.departing;
-      const answer = await exchange("POST", path, { body, headers, seconds: my.timeout, keepalive: true }).catch(ignore);
-      if (answer?.ok) mark("");
-      else arm(Math.min(2 ** (my.failures += 1), 60));
-      return Boolean(answer?.ok);
-    }).finally(() => { my.parting = null; });
-    return my.parting;
+    return (my.parting ??= locked(async () => {
+      const { path, body } = my.departing ?? {};
+      const last = { body, seconds: my.timeout, keepalive: true };
+      if (path && (await exchange("POST", path, last).catch(ignore))?.ok) departed();
+      if (my.departing) arm();
+      return !my.departing;
+    }).finally(() => { my.parting = null; }));
   }
 
   /** @type {Auth["signOut"]} */
@@ -259,24 +226,24 @@ export const createAuth = (options = {}, world = globalThis) => {
     await settled();
     const session = state.session?.id ?? null;
     const path = everywhere ? "/logout/all" : "/logout";
-    my.departing = { path, session, body: { ...my.kept, ...my.waiting }, headers: await headers("GET") };
-    mark(path);
-    if (!my.kept) tell({ kind: "signed-out", session });
+    my.departing = { path, session, body: { ...my.kept, ...my.waiting } };
+    stored((store) => store.setItem(name, path));
+    if (!my.kept) channel?.postMessage({ kind: "signed-out", session });
     leave();
     return depart();
   }
 
   /** @type {Auth["prepare"]} */
   async function prepare(url, method = "GET", earlier) {
-    const target = new URL(url, page ?? `${home}/`);
-    if (!origins.includes(target.origin)) return null;
-    const over = signedIn() && !renewsItself && now() >= my.expires;
-    if (over) renew().catch(ignore);
-    if (over || state.status === "pending") await my.renewing?.catch(ignore);
-    const include = target.origin === home;
+    const { href, origin } = new URL(url, page);
+    if (!origins.includes(origin)) return null;
+    if (over()) await renew().catch(ignore);
+    else if (state.status === "pending") await my.renewing?.catch(ignore);
+    const include = origin === home;
+    if (my.proof === "" && include && unsafe(method)) await prove().catch(ignore);
     const user = state.user?.id ?? null;
-    const { href } = target;
-    return { headers: await headers(include ? method : "GET"), include, url: href, user, taken: my.taken, tried: earlier?.tried ?? [] };
+    const { taken } = my;
+    return { headers: headers(include ? method : "GET"), include, url: href, user, taken, tried: earlier?.tried ?? [] };
   }
 
   /** @type {Auth["recover"]} */
@@ -284,29 +251,30 @@ export const createAuth = (options = {}, world = globalThis) => {
     if (!ticket || ticket.tried.includes(status)) return false;
     ticket.tried.push(status);
     if (code === "csrf_rejected" && ticket.include) return prove().then(() => true, () => false);
-    if (status !== 401 || OTHER.test(code) || state.status === "signed-out" || ticket.url === `${base}/refresh`) return false;
+    if (status !== 401 || OTHER.test(code) || state.status === "signed-out") return false;
     if (ticket.taken === my.taken) await renew();
-    // What one user has begun is not repeated in another's name.
-    return signedIn() && [null, state.user?.id].includes(ticket.user);
+    return signedIn() && [null, state.user?.id].includes(ticket.user); // nothing is repeated in another's name
   }
+
+  /** @type {Inside["locked"]} */
+  const locked = (work) => alone(name, my.timeout, world, work);
+  const signed = fetching(fetch, prepare, recover);
+  const signedAlone = fetching((...words) => locked(() => fetch(...words)), prepare, recover);
 
   /** @type {Inside["wake"]} */
   function wake({ type, persisted }) {
     if (world.document?.visibilityState === "hidden") return;
-    const due = state.error || (signedIn() && !renewsItself && now() >= my.expires - my.life / 2);
-    // Out of the browser's memory a page knows only what was.
-    if (my.departing || (type === "pageshow" ? persisted : due)) tick();
+    if (my.departing || (type === "pageshow" ? persisted : state.error || over(my.life / 2))) tick();
   }
-  for (const [target, name] of [[world.document, "visibilitychange"], [world, "online"], [world, "pageshow"]]) {
-    target?.addEventListener?.(name, wake, { signal: gone.signal });
+  for (const [target, event] of [[world.document, "visibilitychange"], [world, "online"], [world, "pageshow"]]) {
+    target?.addEventListener?.(event, wake, { signal: gone.signal });
   }
 
-  /** @returns {Promise<unknown>} */
   function boot() {
-    const path = mark();
+    const path = stored((store) => store.getItem(name));
     if (!path && options.boot !== false) return renew();
     leave();
-    if (path) my.departing = { path, body: {}, headers: {}, session: null };
+    if (path) my.departing = { path, body: {}, session: null };
     return depart();
   }
 
@@ -315,20 +283,20 @@ export const createAuth = (options = {}, world = globalThis) => {
     prepare,
     recover,
     signOut,
-    fetch: fetching(fetch, prepare, recover),
+    fetch: signed,
     refresh: renew,
     baseURL: base,
     signIn: (credentials) => step("/login", credentials, mode && { "X-Auth-Mode": mode }),
     verifyCode: (code, method) => step("/login/2fa", { code, method, ...my.waiting }),
     resendCode: () => call("POST", "/login/2fa/resend", my.waiting),
     onChange(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
+      my.listeners.add(listener);
+      return () => void my.listeners.delete(listener);
     },
     close() {
       gone.abort();
       world.clearTimeout(my.timer);
-      close();
+      channel?.close();
     },
     ready: boot().then(ignore, ignore).then(() => state),
     get state() { return state; },

@@ -91,7 +91,7 @@
  * @property {typeof globalThis.fetch} fetch
  * @property {(work: () => void, milliseconds: number) => any} setTimeout
  * @property {(timer: any) => void} clearTimeout
- * @property {{ now: () => number }} performance
+ * @property {{ now: () => number }} performance the clock that nobody sets
  * @property {any} [document]
  * @property {any} [location]
  * @property {any} [localStorage]
@@ -102,33 +102,26 @@
 /** @typedef {(options?: Options, world?: World) => Auth} CreateAuth */
 
 /**
- * What a call came to. `retryAfter` in seconds.
+ * What a call came to. `ok` only with a body: a 2xx without JSON is a captive portal's. `retryAfter` in seconds.
  * @typedef {{ ok: boolean, status: number, body: any, retryAfter: number | undefined }} Answer
  */
 
 /**
  * @typedef {object} Call
  * @property {object} [body] sent as JSON
- * @property {Record<string, string>} [headers]
  * @property {number} [seconds] after which it is given up
  * @property {boolean} [keepalive] sent to its end though the page goes
  */
 
-/**
- * @typedef {(base: string, world: World, fetch: typeof globalThis.fetch, my: Kept) =>
- *   Pick<Inside, "exchange" | "headers"> & { prove: () => Promise<void> }} Calls
- */
-
-/** @typedef {(fetch: typeof globalThis.fetch, prepare: Auth["prepare"], recover: Auth["recover"]) => Auth["fetch"]} Fetching */
-
-/** @typedef {<T>(seconds: number, work: () => Promise<T>) => Promise<T>} Alone */
-
-/**
- * @typedef {(name: string, world: World, hear: (message: Message) => void) =>
- *   { tell: (message: Message) => void, close: () => void, alone: Alone }} Tabs
- */
+/** @typedef {{ headers?: Record<string, string>, send?: typeof globalThis.fetch }} Sent */
 
 /** @typedef {import("./wire.js").AuthError} AuthError */
+
+/**
+ * What AuthError is made of: what there is of an Answer. A problem document is RFC 9457's.
+ * @typedef {{ code?: string, detail?: string, errors?: { field: string, code: string, message: string }[] }} Problem
+ * @typedef {{ status?: number, body?: Problem | null, retryAfter?: number, cause?: unknown }} Refusal
+ */
 
 /**
  * What `createAuth` keeps to itself. Instants and spans are in seconds of the clock that nobody sets.
@@ -145,36 +138,64 @@
  * @property {number} failures in a row
  * @property {number} blocked until when the server asked to be left alone
  * @property {number} leaving sign-ins and sign-outs that wait for a renewal to end
+ * @property {Set<(state: State) => void>} listeners
  * @property {any} [timer]
  * @property {Promise<boolean> | null} [renewing]
  * @property {Promise<boolean> | null} [parting]
- * @property {{ path: string, body: object, headers: Record<string, string>, session: string | null } | null} [departing]
- *   a sign-out that the server has still to be told of
+ * @property {{ path: string, body: object, session: string | null } | null} [departing] a sign-out that the server has
+ *   still to be told of; its path is kept in localStorage, as it outlives the page
  */
 
 /**
- * The functions inside of client.js.
+ * The functions inside of client.js and wire.js, and what they keep.
  * @typedef {object} Inside
+ * @property {Kept} my
+ * @property {State} state
+ * @property {Refusal} refusal
  * @property {(body: any, name: string) => any} read a field of an answer, whose keys may be in camel case
  * @property {(method: string) => boolean} unsafe
+ * @property {<T>(world: World, seconds: number, work: (signal: AbortSignal) => Promise<T>) => Promise<T>} within gives
+ *   `work` a signal that ends it after so long
+ * @property {(answer: Response) => Promise<any>} parsed its JSON; null for what no server of logins says, but something on
+ *   the way to it
+ * @property {(base: string, world: World, fetch: typeof globalThis.fetch, my: Kept) =>
+ *   Pick<Inside, "ask" | "exchange"> & { headers: (method: string) => Record<string, string>, prove: () => Promise<void> }} calls
+ * @property {(method: string, path: string, more?: Call & Sent) => Promise<Answer>} ask throws AuthError when no answer
+ *   comes. Of a Retry-After that is a date nothing is made (RFC 9110 §10.2.3), as the local clock may be wrong
+ * @property {(method: string, path: string, more?: Call) => Promise<Answer>} exchange asks as whoever is signed in, and
+ *   once more if a proof against forgery is wanted. It renews nothing: /refresh itself goes this way
+ * @property {(fetch: typeof globalThis.fetch, prepare: Auth["prepare"], recover: Auth["recover"]) => Auth["fetch"]} fetching
+ * @property {<T>(signal: AbortSignal | null | undefined, work: Promise<T>) => Promise<T>} until what comes of `work`, or the
+ *   reason for which its caller no longer waits for it
+ * @property {<T>(name: string, seconds: number, world: World, work: () => Promise<T>) => Promise<T>} alone does its work when
+ *   no other tab does, but does not wait for ever: a tab may be frozen with the lock, and the server copes with both
+ * @property {(data: any) => boolean} wellFormed whether it is a Message
  * @property {(seconds: number) => Promise<void>} pause
- * @property {(change: Partial<State>) => void} become
- * @property {(seconds: number) => void} arm
+ * @property {(change: Partial<State>) => void} become tells the listeners, if it is a change
+ * @property {(seconds?: number) => void} arm sets the one timer there is, by default for when to try again after a failure
  * @property {(grant: { token: string | null, life: number, timeout: number }, at: number) => void} hold
  * @property {(body: any, at: number) => any} take what an answer says besides tokens, which are taken out of it; `at` is
- *   when it was asked for, as the server's seconds began later
- * @property {(who: { user: User, session: Session }) => void} enter
- * @property {(message: Message) => void} hear
- * @property {(method: string) => Promise<Record<string, string>>} headers
- * @property {(method: string, path: string, more?: Call) => Promise<Answer>} exchange
- * @property {(error: AuthError, tries: number) => number} patience
- * @property {(error: AuthError) => AuthError} failed
+ *   when it was asked for, as the server's seconds began later. Which key is the access token's, and how keys are spelt,
+ *   are settings of the server: they are told from what they hold, and what is to be given back goes under the key that it
+ *   came by
+ * @property {(who: { user: User, session: Session }) => void} enter somebody is signed in, be it by another tab
+ * @property {() => void} leave nobody is, as far as this page goes
+ * @property {() => void} turn what belonged to one session is not the next one's
+ * @property {(body?: any) => Promise<void>} greet finds out whose the tokens are that came just now, and tells other tabs
+ * @property {(event: { data: any }) => void} hear what another tab tells. In mode bearer each tab's session is its own
+ * @property {() => Promise<void>} attempt one call of /refresh, and whose session it is of
+ * @property {() => Promise<boolean>} renew one at a time in each tab; see Auth.refresh
+ * @property {(error: AuthError, tries: number) => number} patience seconds until another try is worth it while callers
+ *   wait. A 401 is not of /refresh but of the /me after it: the session ended in between
+ * @property {() => Promise<void>} settled a renewal under way is over. Its answer, if it landed after a sign-in or sign-out,
+ *   would put the old session's tokens back into the jar
  * @property {(path: string, body: object, headers?: Record<string, string>) => Promise<SignedIn>} step
- * @property {(path?: string) => string | null | undefined} mark
- * @property {() => Promise<boolean>} depart
- * @property {(event: { type: string, persisted?: boolean }) => void} wake
- * @property {(world: World, seconds: number) => { signal: AbortSignal, clear: () => void }} deadline
- * @property {<T>(signal: AbortSignal | null | undefined, work: Promise<T>) => Promise<T>} until
+ * @property {(work: (store: Storage) => any) => any} stored undefined in a page that may store nothing
+ * @property {() => void} departed nobody has to be told of a sign-out
+ * @property {() => Promise<boolean>} depart tells the server of a sign-out; true when nothing is left to be told
+ * @property {<T>(work: () => Promise<T>) => Promise<T>} locked
+ * @property {(event: { type: string, persisted?: boolean }) => void} wake renews if it is due. Out of the browser's memory
+ *   (`pageshow`) a page knows only what was, and asks
  */
 
 export {};

@@ -1,160 +1,121 @@
-// What the client has to do with others: calls of a server, the app's own requests, the other tabs. What an answer or a
-// message means for who is signed in is not decided here.
+// The client and others: the server, the app's requests, other tabs. What they say is not judged here.
 
-/** @import { Answer, Calls, Fetching, Inside, Message, Tabs, Ticket } from "./types.js" */
+/** @import { Inside } from "./types.js" */
 
-/** A refusal in the server's words (RFC 9457), or `unreachable` with status 0 when no answer came. */
+/** A refusal in the server's words (RFC 9457), or `unreachable`, of status 0 for no answer. */
 export class AuthError extends Error {
-  constructor(/** @type {Partial<Answer>} */ { status = 0, body, retryAfter } = {}, /** @type {unknown} */ cause = undefined) {
-    super(body?.detail ?? "The server cannot be reached or is busy.", { cause });
+  constructor({ status = 0, body, retryAfter, cause } = /** @type {Inside["refusal"]} */ ({})) {
+    super(body?.detail ?? "The server does not answer.", { cause });
     this.name = "AuthError";
     this.status = status;
-    this.code = /** @type {string} */ (body?.code ?? "unreachable");
-    this.errors = /** @type {{ field: string, code: string, message: string }[]} */ (body?.errors ?? []);
-    this.retryAfter = retryAfter; // seconds
+    this.code = body?.code ?? "unreachable";
+    this.errors = body?.errors ?? [];
+    this.retryAfter = retryAfter;
   }
 }
 
-/** @type {Inside["deadline"]} */
-function deadline(world, seconds) {
-  const control = new AbortController();
-  const timer = world.setTimeout(() => control.abort(), seconds * 1000);
-  return { signal: control.signal, clear: () => world.clearTimeout(timer) };
-}
+export const folder = /^(https?:(?!.*node_modules).*)\/wire\.js$/.exec(import.meta.url)?.[1] ?? "/auth";
 
-// A field of an answer, whose keys may be in camel case.
 /** @type {Inside["read"]} */
-export const read = (body, name) => body?.[name] ?? body?.[name.replace(/_(.)/g, (_, letter) => letter.toUpperCase())];
+export const read = (body, name) => body?.[name] ?? body?.[name.replace(/_./g, (it) => it[1].toUpperCase())];
 /** @type {Inside["unsafe"]} */
 export const unsafe = (method) => !/^(GET|HEAD|OPTIONS)$/i.test(method);
 
-// Where this file came from, if a server of logins served it: a copy from a package says nothing of that.
-export function folder() {
-  const from = import.meta.url;
-  return /^https?:.*\/wire\.js$/.test(from) && !/node_modules/.test(from) ? from.replace(/wire\.js$/, "") : "/auth";
+/** @type {Inside["within"]} */
+async function within(world, seconds, work) {
+  const control = new AbortController();
+  const timer = world.setTimeout(() => control.abort(), seconds * 1000);
+  return work(control.signal).finally(() => world.clearTimeout(timer));
 }
 
-/** @type {Calls} */
+/** @type {Inside["parsed"]} */
+const parsed = async (answer) => (answer.headers.get("content-type")?.includes("json") ? answer.json() : null);
+
+/** @type {Inside["calls"]} */
 export function calls(base, world, fetch, my) {
-  /** @type {Inside["exchange"]} */
-  async function once(method, path, { body, headers, seconds = 30, keepalive } = {}) {
-    const { signal, clear } = deadline(world, seconds);
-    try {
-      const answer = await fetch(base + path, {
+  const headers = (/** @type {string} */ method) => ({
+    ...(my.token && { Authorization: `Bearer ${my.token}` }),
+    ...(my.proof && unsafe(method) && { "X-CSRF-Token": my.proof }),
+  });
+
+  /** @type {Inside["ask"]} */
+  const ask = (method, path, { body, headers, seconds = 30, send = fetch, ...rest } = {}) =>
+    within(world, seconds, async (signal) => {
+      const answer = await send(base + path, {
+        ...rest,
         method,
         signal,
-        keepalive,
         credentials: "include",
-        cache: "no-store",
         headers: { ...(body && { "Content-Type": "application/json" }), ...headers },
         body: body && JSON.stringify(body),
       });
       const { ok, status } = answer;
-      const text = await answer.text();
-      // Not of a proxy on the way. And a date is none of ours (RFC 9110 §10.2.3), as the local clock may be wrong.
-      const json = isJson(answer) && JSON.parse(text);
-      return { ok, status, body: json || null, retryAfter: Number(answer.headers.get("retry-after")) || undefined };
-    } catch (cause) {
-      throw new AuthError({}, cause);
-    } finally {
-      clear();
-    }
-  }
+      const told = await parsed(answer);
+      return { ok: ok && Boolean(told), status, body: told, retryAfter: Number(answer.headers.get("retry-after")) || undefined };
+    }).catch((cause) => {
+      throw cause instanceof AuthError ? cause : new AuthError({ cause });
+    });
 
   async function prove() {
-    const answer = await once("GET", "/csrf");
+    const answer = await ask("GET", "/csrf");
     my.proof = read(answer.body, "csrf_token");
     if (!my.proof) throw new AuthError(answer);
   }
 
-  /** @type {Inside["headers"]} */
-  async function headers(method) {
-    if (unsafe(method) && my.proof === "") await prove();
-    return {
-      ...(my.token && { Authorization: `Bearer ${my.token}` }),
-      ...(unsafe(method) && my.proof && { "X-CSRF-Token": my.proof }),
-    };
-  }
-
   return {
+    ask,
     headers,
     prove,
     async exchange(method, path, more) {
-      const send = async () => once(method, path, { ...more, headers: { ...(await headers(method)), ...more?.headers } });
-      const answer = await send();
-      if (answer.body?.code !== "csrf_rejected") return answer;
-      await prove();
-      return send();
+      const once = () => ask(method, path, { ...more, headers: headers(method) });
+      const answer = await once();
+      return answer.body?.code === "csrf_rejected" ? prove().then(once) : answer;
     },
   };
 }
 
-const isJson = (/** @type {Response} */ answer) => /json/.test(answer.headers.get("content-type") ?? "");
-
-/** @type {Fetching} */
+/** @type {Inside["fetching"]} */
 export const fetching = (fetch, prepare, recover) => async (input, init = {}) => {
   const request = input instanceof Request ? input : null;
   const { signal = request?.signal, method = request?.method } = init;
   const body = /** @type {any} */ (init.body);
-  for (let ticket = /** @type {Ticket | null} */ (null); ; ) {
+  for (let ticket; ; ) {
     ticket = await until(signal, prepare(request?.url ?? String(input), method, ticket));
     if (!ticket) return fetch(input, init);
-    const headers = new Headers(init.headers ?? request?.headers);
-    for (const [name, value] of Object.entries(ticket.headers)) if (!headers.has(name)) headers.set(name, value);
+    const headers = new Headers(ticket.headers);
+    new Headers(init.headers ?? request?.headers).forEach((value, name) => headers.set(name, value));
     const credentials = init.credentials ?? (ticket.include ? "include" : request?.credentials);
     const answer = await fetch(request?.clone() ?? ticket.url, { ...init, headers, credentials });
     if (answer.ok || body?.getReader || body?.[Symbol.asyncIterator]) return answer; // a stream is sent once
-    const told = isJson(answer) && (await answer.clone().json().catch(() => null));
+    const told = await parsed(answer.clone()).catch(() => null);
     if (!(await until(signal, recover(ticket, answer.status, told?.code)))) return answer;
-    answer.body?.cancel();
   }
 };
 
-// `work`, or the reason for which a caller no longer waits for it.
 /** @type {Inside["until"]} */
 function until(signal, work) {
   if (!signal) return work;
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
     signal.addEventListener("abort", stop);
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });
 }
 
-/** @type {Tabs} */
-export function tabs(name, world, hear) {
-  const channel = world.BroadcastChannel && new world.BroadcastChannel(name);
-  if (channel) {
-    channel.onmessage = (/** @type {MessageEvent} */ { data }) => wellFormed(data) && hear(data);
-    channel.unref?.(); // in Node it would keep the process alive
-  }
-  return {
-    tell: (message) => channel?.postMessage(message),
-    close: () => channel?.close(),
-    // A tab may be frozen with the lock: who has waited for so long goes ahead, as the server copes with both.
-    async alone(seconds, work) {
-      const { signal, clear } = deadline(world, seconds);
-      let result = /** @type {ReturnType<typeof work> | undefined} */ (undefined);
-      const begin = () => {
-        clear();
-        return (result ??= work());
-      };
-      const { locks } = world.navigator ?? {};
-      return locks ? locks.request(name, { signal }, begin).catch(begin) : begin();
-    },
-  };
+/** @type {Inside["alone"]} */
+export async function alone(name, seconds, world, work) {
+  let begun = /** @type {any} */ (null);
+  const begin = () => (begun ??= work());
+  const locks = world.navigator?.locks;
+  return locks ? within(world, seconds, (signal) => locks.request(name, { signal }, begin)).catch(begin) : begin();
 }
 
-// Any script of this origin can send on a channel (ASVS 5.0 3.5.5).
-/** @type {(data: any) => data is Message} */
-function wellFormed(data) {
-  const text = (/** @type {unknown} */ value) => value === null || typeof value === "string";
-  if (data?.kind === "signed-out") return text(data.session);
-  return (
-    data?.kind === "signed-in" &&
-    text(data.token) &&
-    [data.life, data.timeout].every((span) => span > 0 && Number.isFinite(span)) &&
-    [data.user, data.session].every((row) => typeof row?.id === "string")
-  );
-}
+// Any script of this origin can send these (ASVS 5.0 3.5.5).
+/** @type {Inside["wellFormed"]} */
+export const wellFormed = ({ kind, token, life, timeout, user, session }) =>
+  kind === "signed-out"
+    ? session === null || typeof session === "string"
+    : kind === "signed-in" &&
+      (token === null || typeof token === "string") &&
+      [life, timeout].every((span) => span > 0 && Number.isFinite(span)) &&
+      [user, session].every((row) => typeof row?.id === "string");

@@ -1,6 +1,7 @@
-// When the client renews, and what it makes of every answer. Each row of the table in docs/guides/client.md is one of
-// these tests.
+// When the client renews, and what it makes of every answer. Rows of the table in docs/guides/client.md name these tests.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { test } from "node:test";
 
 import { ADA, EVE, house, lost, offline, problem, settle, silent } from "./world.mjs";
@@ -65,7 +66,7 @@ test("a second 401 is the caller's, and there is no third request", async () => 
   assert.deepEqual([(await auth.fetch("/profile")).status, refreshes(), server.count("GET /profile")], [401, 1, 2]);
 });
 
-test("a 401 of /refresh means signed out, and nobody who waits for it hangs (W1)", { timeout: 5000 }, async () => {
+test("a 401 of /refresh means signed out, and nobody who waits for it hangs or asks again (W1, attack 48)", { timeout: 5000 }, async () => {
   for (const code of ["session_ended", "invalid_token", "refresh_reused"]) {
     const { server, refreshes, auth, seen, clock } = await signedIn({ mode: "hybrid" });
     for (let index = 0; index < 3; index += 1) server.next("GET /profile", problem(401, "session_ended"));
@@ -251,7 +252,8 @@ test("429 and 503: short waits are waited for, long ones told, and nobody asks b
 });
 
 test("what no server of logins says is no sign-out either", async () => {
-  for (const answer of [new Response("<h1>Bad gateway", { status: 502 }), problem(500, "internal_error"), problem(404, "not_found")]) {
+  const portal = new Response("<h1>Welcome to our hotel");
+  for (const answer of [new Response("<h1>Bad gateway", { status: 502 }), problem(500, "internal_error"), problem(404, "not_found"), portal]) {
     const { server, auth } = await signedIn();
     server.next(REFRESH, answer);
     await assert.rejects(auth.refresh(), { status: answer.status });
@@ -345,6 +347,29 @@ test("only our own origins see the token, the cookies' leave and the renewals", 
   server.next("GET /profile", problem(401, "token_expired"));
   assert.equal((await auth.fetch("https://evil.example.net/profile")).status, 401);
   assert.equal(refreshes(), 0);
+});
+
+test("a redirect to another origin leaves the token behind, and its 401 signs nobody out", async (t) => {
+  const [left, carried] = [[], []];
+  const elsewhere = createServer(({ headers }, answer) => {
+    carried.push(headers.authorization);
+    answer.writeHead(401, { connection: "close" }).end();
+  });
+  const ours = createServer(({ headers }, answer) => {
+    left.push(headers.authorization);
+    answer.writeHead(307, { connection: "close", location: `http://127.0.0.1:${elsewhere.address().port}/` }).end();
+  });
+  for (const server of [elsewhere, ours]) {
+    t.after(() => server.close());
+    await once(server.listen(0, "127.0.0.1"), "listening");
+  }
+  const origin = `http://127.0.0.1:${ours.address().port}`;
+  const { auth, tab, refreshes } = await signedIn({ mode: "hybrid" }, { origins: [origin] });
+  const { fetch: made } = tab.world;
+  tab.world.fetch = (input, init) => (String(input).startsWith(origin) ? fetch : made)(input, init);
+  assert.equal((await auth.fetch(`${origin}/profile`)).status, 401);
+  assert.ok(left.length === 2 && left.every((token) => token?.startsWith("Bearer ")));
+  assert.deepEqual([carried, refreshes(), auth.status], [[undefined, undefined], 1, "signed-in"]);
 });
 
 test("a server elsewhere is asked with cookies", async () => {

@@ -127,6 +127,15 @@ test("a refresh that hangs keeps a sign-out waiting for its deadline, no longer"
   assert.equal(auth.status, "signed-out");
 });
 
+test("with a proof against forgery, what can be sent only once is sent with it", async () => {
+  const { browser } = house({ csrf: true });
+  const { auth } = browser.open();
+  await auth.ready;
+  await auth.signIn(ADA);
+  const body = new Blob(["{}"]).stream();
+  assert.equal((await auth.fetch("/profile", { method: "POST", body, duplex: "half" })).status, 200);
+});
+
 test("everywhere", async () => {
   const { browser, server } = house();
   const { auth } = browser.open();
@@ -143,6 +152,20 @@ test("what a sign-in lost on the way back is told as unreachable, and a later on
   await assert.rejects(auth.signIn(ADA), { code: "unreachable", status: 0 });
   await auth.signIn(ADA);
   assert.equal(auth.user.email, ADA.email);
+});
+
+test("a page that a network puts in the server's place is an answer to nothing", async () => {
+  const { browser, server, clock } = house();
+  const { auth } = browser.open();
+  await auth.ready;
+  const portal = () => new Response("<h1>Welcome to our hotel");
+  server.next("POST /auth/login", portal());
+  await assert.rejects(auth.signIn(ADA), { code: "unreachable" });
+  await auth.signIn(ADA);
+  server.next("POST /auth/logout", portal());
+  assert.equal(await auth.signOut(), false);
+  await clock.advance(3);
+  assert.deepEqual([server.count("POST /auth/logout"), browser.jar.has("refresh")], [2, false]);
 });
 
 test("other routes of the login are called with tokens, and answers that bring new ones are taken up", async () => {

@@ -211,8 +211,8 @@ export class Browser {
   locks = new Locks();
   has = { BroadcastChannel: true, locks: true };
 
-  constructor(server, clock) {
-    Object.assign(this, { server, clock });
+  constructor(server, clock, page = "https://app.example.com/page") {
+    Object.assign(this, { server, clock, page });
   }
 
   // A tab in which a page has made itself a client.
@@ -220,7 +220,7 @@ export class Browser {
     const browser = this;
     const mine = {};
     const locks = { request: (...words) => this.locks.request(...words, mine) };
-    const document = Object.assign(new EventTarget(), { baseURI: "https://app.example.com/page", visibilityState: "visible" });
+    const document = Object.assign(new EventTarget(), { baseURI: this.page, visibilityState: "visible" });
     const world = Object.assign(new EventTarget(), {
       document,
       location: new URL(document.baseURI),
@@ -245,7 +245,7 @@ export class Browser {
         return this.server.answer(request, this.jar);
       },
     });
-    const auth = createAuth({ baseURL: BASE, ...options }, world);
+    const auth = createAuth({ baseURL: "/auth", ...options }, world);
     const kill = () => {
       auth.close();
       Object.assign(world, { setTimeout() {}, fetch: () => new Promise(() => {}) });
