@@ -72,8 +72,8 @@ class Watchword:
     `store`, `hasher`, `clock`, `mailer` and `limiter` replace a port; `claims` adds an app's own claims to access
     tokens; `on_event` takes each `Event` besides the log and the table; `by` is what events of `users` and `sessions`
     say that they were done by; `mail_templates` and `page_templates` are folders whose templates go before ours;
-    `features` make routers of their own below the prefix; `mail_shown` says that people read their mail in the outbox, as in the inbox of
-    `watchword dev`, so that it reaches them without a mailer. Raises SettingsError.
+    `features` make routers of their own below the prefix; `mail_shown` says that people read their mail in the
+    outbox, as in the inbox of `watchword dev`, so that it reaches them without a mailer. Raises SettingsError.
     """
 
     def __init__(

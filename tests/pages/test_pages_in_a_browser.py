@@ -1,8 +1,7 @@
-"""Every page in every state, in Chromium: for eyes that see little, on narrow and wide screens, with a quiet console."""
+"""Every page in every state, in Chromium: for who sees little, on narrow and wide screens, with a quiet console."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ AXE = """async (rules) => {
 
 
 @pytest.fixture(scope="module")
-def seen() -> Iterator[dict[str, Any]]:
+def seen() -> dict[str, Any]:
     """What was found wrong with each state, by kind, and what the consoles said."""
     axe = (node_modules() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     found: dict[str, Any] = {"accessibility": {}, "width": {}, "strangers": []}
@@ -35,11 +34,13 @@ def seen() -> Iterator[dict[str, Any]]:
             found["strangers"] += _strangers(page, dev.url)
         found["console"] = tour.errors
         page = browser.new_page()
-        page.set_content('<html lang="en"><title>x</title><main><h1>x</h1><p>y</p><input><div>wide</div></main>')
+        page.set_content(
+            '<html lang="en"><title>x</title><main><h1>x</h1><p>y</p><input><div>wide</div></main>'
+        )
         page.add_style_tag(content="p { color: #777; background: #888 } div { width: 800px }")
         found["control"] = _violations(page, axe), _overflows(page)
         browser.close()
-    yield found
+    return found
 
 
 def _violations(page: Page, axe: str) -> list[str]:
@@ -92,5 +93,16 @@ def test_a_page_that_is_at_fault_is_found(seen: dict[str, Any]) -> None:
 def test_the_tour_is_of_every_page(seen: dict[str, Any]) -> None:
     """So that a new page is not left out: each template of a page begins some state's name."""
     states = seen["width"].keys()
-    pages = {"sign-in", "sign-up", "verify", "address", "forgot", "reset", "account", "inbox", "promises", "profile"}
+    pages = {
+        "sign-in",
+        "sign-up",
+        "verify",
+        "address",
+        "forgot",
+        "reset",
+        "account",
+        "inbox",
+        "promises",
+        "profile",
+    }
     assert pages <= states

@@ -28,7 +28,7 @@ SETTINGS = {"two_factor": "optional"}
 
 @dataclass
 class Tour:
-    """A browser in front of a house. `errors` is what its consoles complained of, but for requests refused on purpose."""
+    """A browser in front of a house. `errors` is what consoles complained of, but for requests refused on purpose."""
 
     house: Dev
     browser: Browser

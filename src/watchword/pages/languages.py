@@ -1,4 +1,4 @@
-"""What the pages say, in each language: one file of messages a language (messages/<tag>.toml), and an app's own over ours.
+"""What the pages say, in each language: one file of messages a language (messages/<tag>.toml), an app's own over ours.
 
 What a language lacks is said in English. Which language it is, the browser says (Accept-Language, RFC 9110 §12.5.4).
 """
@@ -30,7 +30,7 @@ class Messages:
     sections: Sections
 
     def say(self, name: str, **values: object) -> str:
-        """The message `section.key`, with `{name}` replaced by what `values` say. Raises KeyError for an unknown one."""
+        """The message `section.key`, with `{name}` replaced by what `values` say. Raises KeyError if there is none."""
         section, _, key = name.partition(".")
         text = self.sections[section][key]
         for word, value in values.items():
@@ -40,8 +40,8 @@ class Messages:
 
 @cache
 def languages(own: Path | None) -> Mapping[str, Messages]:
-    """Every language by its tag; `own` is an app's folder of templates, whose `messages` add languages and replace single
-    messages. Raises SettingsError for a file that cannot be read as one."""
+    """Every language by its tag; `own` is an app's folder of templates, whose `messages` add languages and replace
+    single messages. Raises SettingsError for a file that cannot be read as one."""
     found: dict[str, Sections] = {}
     for folder in [OURS, *([own / "messages"] if own else [])]:
         for path in sorted(folder.glob("*.toml")):

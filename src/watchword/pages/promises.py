@@ -1,4 +1,4 @@
-"""The page on which promises are kept before one's eyes, and its thief. `watchword dev` mounts it, and nothing else may.
+"""The page that keeps promises before one's eyes, and its thief. `watchword dev` mounts it, and nothing else may.
 
 The thief is the only thing that is staged: a copy of the refresh token of whoever asks, kept here and never told to a
 script, and given back to our own POST /refresh as from another network and another browser.
@@ -54,7 +54,9 @@ def router(site: Site) -> APIRouter:
         principal, _ = await site.signed_in(request.scope)
         copy = site.cookies.refresh.read(request.scope["headers"])
         if copy is None:
-            raise NotFound("No refresh token came with this request: with refresh_cookie_path it goes elsewhere.")
+            raise NotFound(
+                "No refresh token came with this request: with refresh_cookie_path it goes elsewhere."
+            )
         copies[principal.sid] = copy
         while len(copies) > COPIES:
             copies.popitem(last=False)

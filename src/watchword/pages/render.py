@@ -25,10 +25,16 @@ _WORKERS = "worker-src 'self'; "
 
 
 def page(
-    site: Site, request: Request, template: str, *, translated: bool = True, works: bool = False, **values: Any
+    site: Site,
+    request: Request,
+    template: str,
+    *,
+    translated: bool = True,
+    works: bool = False,
+    **values: Any,
 ) -> HTMLResponse:
-    """A page. Templates see `say` (a message by its name), `lang`, `nonce`, `assets` (where files are), what the settings
-    say of the API, and `values`; everything is escaped.
+    """A page. Templates see `say` (a message by its name), `lang`, `nonce`, `assets` (where files are), what the
+    settings say of the API, and `values`; everything is escaped.
 
     A page that is not `translated` is English whoever looks at it; one that `works` may start workers from our files.
     """
@@ -86,5 +92,9 @@ def environment(own: Path | None) -> Environment:
     ours = FileSystemLoader(OURS)
     loaders = [*([FileSystemLoader(own)] if own else []), ours, PrefixLoader({"watchword": ours})]
     return Environment(
-        loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )

@@ -4,7 +4,7 @@ import { showActivity } from "./activity.js";
 import { showDevices } from "./devices.js";
 import { busy, link, reveals, submits } from "./form.js";
 import { auth } from "./login.js";
-import { at, day, key, page, read, say } from "./page.js";
+import { at, day, key, leaveFor, read, say } from "./page.js";
 import { withProof } from "./prove.js";
 import { trouble } from "./trouble.js";
 
@@ -121,7 +121,12 @@ at("sign-out").addEventListener("click", ({ target }) => busy(target, () => auth
 /** Whoever is signed in, here or by another tab; nobody; or no way to tell, which the client tries to end by itself. */
 function follow({ status, user, error }) {
   if (leaving) return;
-  if (status === "signed-out") return location.replace(signIn);
+  if (status === "signed-out") {
+    for (const id of ["account", "whoami", "wait"]) at(id).hidden = true;
+    at("away").hidden = navigator.onLine;
+    at("away").textContent = say("errors.signing_out");
+    return leaveFor(signIn);
+  }
   at("away").hidden = !error;
   if (error) at("away").textContent = `${trouble(error)} ${say("here.away")}`;
   if (!user) return;

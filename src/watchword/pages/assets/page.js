@@ -49,3 +49,9 @@ export function ago(instant) {
   const words = new Intl.RelativeTimeFormat(page.lang, { numeric: "auto" });
   return words.format(-Math.floor(Math.max(0, seconds) / length) || 0, unit);
 }
+
+/** Leaves for another page as soon as there is a network to get it by. */
+export function leaveFor(path) {
+  if (navigator.onLine) location.replace(path);
+  else addEventListener("online", () => location.replace(path), { once: true });
+}

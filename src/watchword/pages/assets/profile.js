@@ -1,7 +1,7 @@
 // The page of an app: who is signed in, and how long what keeps them so is good for.
 
 import { busy } from "./form.js";
-import { at, moment, page, read } from "./page.js";
+import { at, leaveFor, moment, page, read } from "./page.js";
 import { trouble } from "./trouble.js";
 import { age, auth, seen } from "./watched.js";
 
@@ -15,7 +15,7 @@ function span(seconds) {
   return seconds < 2 * DAY ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / DAY)} days`;
 }
 function follow({ status, user, session, error }) {
-  if (status === "signed-out") return location.replace(signIn);
+  if (status === "signed-out") return leaveFor(signIn);
   at("error").textContent = error ? trouble(error) : "";
   if (!user) return;
   at("email").textContent = user.email;

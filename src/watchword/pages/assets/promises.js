@@ -1,7 +1,7 @@
 // The promises, kept on this browser's own session: two workers that race, and a thief with a copy of its refresh token.
 
 import { busy } from "./form.js";
-import { at, page } from "./page.js";
+import { at, leaveFor, page } from "./page.js";
 import { trouble } from "./trouble.js";
 import { age, auth, seen } from "./watched.js";
 
@@ -101,7 +101,7 @@ at("steal")?.addEventListener("click", ({ target }) => busy(target, async () => 
 }));
 
 function follow({ status, user, error }) {
-  if (status === "signed-out" && !stolen) return location.replace(SIGN_IN);
+  if (status === "signed-out" && !stolen) return leaveFor(SIGN_IN);
   at("away").hidden = !error;
   if (error) at("away").textContent = trouble(error);
   if (!user) return;

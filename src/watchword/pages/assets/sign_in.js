@@ -52,9 +52,6 @@ submits(codeForm, async ({ code }) => {
   await auth.verifyCode(digits(code.value));
   await done();
 }, { settled: over });
-codeForm.code.addEventListener("input", () => {
-  if (digits(codeForm.code.value).length === 6 && codeForm.checkValidity()) codeForm.requestSubmit();
-});
 at("resend").addEventListener("click", ({ target }) => busy(target, async () => {
   codeError.textContent = resent.textContent = "";
   try {
@@ -75,7 +72,7 @@ at("back").addEventListener("click", ({ target }) => busy(target, async () => {
 }));
 at("sign-out").addEventListener("click", ({ target }) => busy(target, async () => {
   const told = await auth.signOut();
-  ask(told ? "" : say("here.signing_out"));
+  ask(told ? "" : say("errors.signing_out"));
 }));
 
 reveals();
