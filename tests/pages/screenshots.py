@@ -24,7 +24,7 @@ SHOWN = {
     *("account-proof", "profile", "promises", "inbox"),
 }
 """The states of which the guide has pictures."""
-WIDTHS = {"wide": 1280, "narrow": 375}
+SIZES = {"wide": (960, 600), "narrow": (360, 640)}
 SCHEMES = ("light", "dark")
 
 
@@ -41,12 +41,14 @@ def house(**settings: str) -> Iterator[Dev]:
             dev.stop()
 
 
-def picture(page: Page, width: int, scheme: str) -> bytes:
-    """A PNG of the page at that width; of the whole page, unless a dialog stands before it."""
-    page.set_viewport_size({"width": width, "height": 800 if width > 600 else 720})
+def picture(page: Page, size: str, scheme: str) -> bytes:
+    """A PNG of what a screen of that size shows, from the page's top unless a dialog stands before it."""
+    width, height = SIZES[size]
+    page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
-    whole = page.locator("dialog[open]").count() == 0
-    return page.screenshot(full_page=whole, animations="disabled", caret="hide")
+    if page.locator("dialog[open]").count() == 0:
+        page.evaluate("scrollTo(0, 0)")
+    return page.screenshot(animations="disabled", caret="hide")
 
 
 def main() -> None:
@@ -61,9 +63,9 @@ def main() -> None:
         for name, page in Tour(dev, browser, options.language).each():
             if options.all is None and name not in SHOWN:
                 continue
-            for size, width in WIDTHS.items():
+            for size in SIZES:
                 for scheme in SCHEMES:
-                    (folder / f"{name}-{size}-{scheme}.png").write_bytes(picture(page, width, scheme))
+                    (folder / f"{name}-{size}-{scheme}.png").write_bytes(picture(page, size, scheme))
             page.set_viewport_size({"width": 1280, "height": 800})
         browser.close()
 

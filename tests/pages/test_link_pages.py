@@ -17,6 +17,7 @@ def check_policy(answer: Answer) -> str:
     policy, text = answer.get("content-security-policy"), answer.body.decode()
     assert policy is not None
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
+    nonce: str
     [nonce] = set(re.findall("nonce-([^']+)'", policy))
     assert rules["default-src"] == "'none'"
     assert rules["script-src"] == rules["style-src"] == f"'nonce-{nonce}'"

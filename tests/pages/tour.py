@@ -99,6 +99,7 @@ class Tour:
         expect(other.locator("#code")).to_be_focused()
         yield "code", other
         other.locator("#code").fill("000000")
+        other.locator("#code").press("Enter")
         expect(other.locator("#code-error")).not_to_be_empty()
         yield "code-wrong", other
         other.context.close()
