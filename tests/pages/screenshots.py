@@ -21,10 +21,10 @@ from tests.scenarios.test_modes import QUIET
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SHOWN = {
     *("sign-in", "sign-up", "sign-up-sent", "forgot", "reset", "verify", "address", "code", "account"),
-    *("account-proof", "profile", "promises", "inbox"),
+    *("account-proof", "profile", "promises-race", "inbox"),
 }
 """The states of which the guide has pictures."""
-SIZES = {"wide": (960, 600), "narrow": (360, 640)}
+SIZES = {"wide": (960, 540), "narrow": (360, 640)}
 SCHEMES = ("light", "dark")
 
 
@@ -42,12 +42,12 @@ def house(**settings: str) -> Iterator[Dev]:
 
 
 def picture(page: Page, size: str, scheme: str) -> bytes:
-    """A PNG of what a screen of that size shows, from the page's top unless a dialog stands before it."""
+    """A PNG of what a screen of that size shows: the page's top, or what its address or a dialog leads to."""
     width, height = SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
     if page.locator("dialog[open]").count() == 0:
-        page.evaluate("scrollTo(0, 0)")
+        page.evaluate("(document.querySelector(':target')?.closest('section') ?? document.body).scrollIntoView()")
     return page.screenshot(animations="disabled", caret="hide")
 
 

@@ -222,6 +222,12 @@ def _account_sure(tour: Tour, page: Page) -> None:
     expect(page.locator("#sure")).to_be_visible()
 
 
+def _promises_race(tour: Tour, page: Page) -> None:
+    tour.goto(page, "/auth/dev/promises#race-title")
+    page.locator("#race").click()
+    expect(page.locator("#race-told")).not_to_be_empty()
+
+
 def _too_old(route: Any) -> None:
     """What the server says to a sign-in of more than five minutes ago."""
     body = '{"code": "reauthentication_required", "status": 401, "title": "", "detail": "", "type": ""}'
@@ -263,4 +269,5 @@ _AS_MEMBER: dict[str, Callable[[Tour, Page], None]] = {
     "account-sure": _account_sure,
     "profile": _opened("/profile", "#facts"),
     "promises": _opened("/auth/dev/promises", "#promises"),
+    "promises-race": _promises_race,
 }
