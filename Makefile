@@ -6,6 +6,7 @@
 #                 whether each requirement has a test
 #   make bench    the measurements, as tables
 #   make faults   the long versions of the fault tests, and a table of what they measured
+#   make screenshots  pictures of every page into docs/images
 #   make setup    only make .venv/
 #   make node     only install what tests and examples run in Node, which `make test` does too where there is npm
 #   make requirements   compile requirements/dev.txt again (newer versions: ARGS=--upgrade)
@@ -24,7 +25,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PIP_INSTALL := $(PIP) install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup node run test check bench faults requirements clean
+.PHONY: help setup node run test check bench faults screenshots requirements clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -91,6 +92,9 @@ bench: setup
 
 faults: setup
 	FAULTS=full $(BIN)/pytest -o faulthandler_timeout=3600 tests/faults $(ARGS)
+
+screenshots: setup
+	$(BIN)/python -m tests.pages.screenshots $(ARGS)
 
 requirements: setup
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \

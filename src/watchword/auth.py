@@ -75,9 +75,9 @@ class Watchword:
 
     `store`, `hasher`, `clock`, `mailer` and `limiter` replace a port; `claims` adds an app's own claims to access
     tokens; `on_event` takes each `Event` besides the log and the table; `by` is what events of `users` and `sessions`
-    say that they were done by; `mail_templates` is a folder whose templates go before ours; `features` make routers of
-    their own below the prefix; `mail_shown` says that people read their mail in the outbox, as in the inbox of
-    `watchword dev`, so that it reaches them without a mailer. Raises SettingsError.
+    say that they were done by; `mail_templates` and `page_templates` are folders whose templates go before ours;
+    `features` make routers of their own below the prefix; `mail_shown` says that people read their mail in the
+    outbox, as in the inbox of `watchword dev`, so that it reaches them without a mailer. Raises SettingsError.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Watchword:
         mailer: Mailer | None = None,
         limiter: Limiter | None = None,
         mail_templates: Path | None = None,
+        page_templates: Path | None = None,
         features: Sequence[Callable[[Site], APIRouter]] = (),
         claims: Claims | None = None,
         on_event: EventSink | None = None,
@@ -156,7 +157,7 @@ class Watchword:
             revoked=(lambda: None) if self._redis_hints is None else self._redis_hints.tell,
         )
         csrf_tokens = CsrfTokens(ring, seconds=settings.refresh_ttl // timedelta(seconds=1))
-        self.site = Site.build(settings, self.world, csrf_tokens)
+        self.site = Site.build(settings, self.world, csrf_tokens, page_templates=page_templates)
         self.users = Users(done_by(self.world, by), settings)
         self.sessions = Sessions(done_by(self.world, by))
         self.events = Events(self.world)

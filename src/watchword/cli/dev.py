@@ -114,7 +114,7 @@ async def _demo_login(auth: Watchword, password: str) -> bool:
 
 
 def _banner(settings: Settings, login: str) -> str:
-    from watchword.pages.inbox import PATH
+    from watchword.pages import inbox, promises
     from watchword.pages.render import signs_in
     from watchword.storage.sql.urls import parse
 
@@ -126,11 +126,16 @@ def _banner(settings: Settings, login: str) -> str:
     )
     home = settings.url + settings.prefix
     if signs_in(settings):
-        ways_in = [f"  Sign in   {home}/", f"  Profile   {settings.url}/profile"]
+        ways_in = [
+            f"  Sign in   {home}/",
+            f"  Profile   {settings.url}/profile",
+            f"  Account   {home}/account",
+            f"  Promises  {settings.url}{promises.PATH.format(settings.prefix)}",
+        ]
     else:
         ways_in = [f"  Sign in   POST {home}/login with email and password, as JSON"]
     if settings.pages:
-        ways_in.append(f"  Mail      {settings.url}{PATH.format(settings.prefix)}")
+        ways_in.append(f"  Mail      {settings.url}{inbox.PATH.format(settings.prefix)}")
     lines = [
         "Watchword for development, on this machine alone.",
         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self, TypeVar
 
 from watchword.core import known_device
@@ -32,7 +33,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`docs` is the address of the page that explains the error codes; `kept` is there where sessions are looked up."""
+    """`docs` is the address of the page that explains the error codes; `kept` is there where sessions are looked up;
+    `page_templates` is the folder whose templates of pages go before ours."""
 
     settings: Settings
     world: World
@@ -45,9 +47,17 @@ class Site:
     readiness: Readiness
     kept: Kept | None
     docs: str
+    page_templates: Path | None = None
 
     @classmethod
-    def build(cls, settings: Settings, world: World, csrf_tokens: CsrfTokens) -> Self:
+    def build(
+        cls,
+        settings: Settings,
+        world: World,
+        csrf_tokens: CsrfTokens,
+        *,
+        page_templates: Path | None = None,
+    ) -> Self:
         jar = cookies(settings)
         forgery = Forgery(settings, jar, world.access_tokens, world.refresh_tokens, csrf_tokens)
         authenticator = Authenticator(settings, jar, world.verifier, forgery)
@@ -66,6 +76,7 @@ class Site:
             readiness=Readiness(world),
             kept=kept if any(mode.in_cookies and not mode.rotates for mode in settings.mode) else None,
             docs=f"{settings.url}{settings.prefix}/errors",
+            page_templates=page_templates,
         )
 
     def renewal(self) -> Renewal:

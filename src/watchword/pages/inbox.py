@@ -4,6 +4,7 @@ whoever reads it signs in as anybody.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,13 @@ def router(site: Site) -> APIRouter:
         if request.url.hostname not in LOOPBACK:
             raise NotFound
         rows = await site.world.store.list_mail(before=None, limit=NEWEST)
-        return page(site, "inbox.html", messages=[_shown(site.world, row) for row in rows])
+        return page(
+            site,
+            request,
+            "inbox.html",
+            translated=False,
+            mails=[_shown(site.world, row) for row in rows],
+        )
 
     return routes
 
@@ -53,6 +60,7 @@ def _shown(world: World, row: Queued) -> dict[str, Any]:
         "subject": subject,
         "text": text,
         "codes": list(dict.fromkeys(CODE_IN_TEXT.findall(text))),
+        "links": list(dict.fromkeys(re.findall(rf"{re.escape(world.url)}\S+#wwc_\S+", text))),
         "at": datetime.fromtimestamp(mail.created_at / 1_000_000, UTC).isoformat(timespec="seconds"),
         "state": _state(row, world.clock.now()),
     }

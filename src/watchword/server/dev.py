@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from watchword.auth import Watchword
 from watchword.errors import SettingsError
-from watchword.pages import inbox
+from watchword.pages import inbox, promises
 from watchword.pages.render import page, signs_in
 from watchword.routing.match import public
 from watchword.server import log
@@ -26,11 +26,11 @@ def create_app() -> Starlette:
         raise SettingsError(f"WATCHWORD_URL is {settings.url}: `watchword dev` is for this machine alone")
     log.configure()
     shown = settings.pages
-    auth = Watchword(settings, features=[inbox.router] if shown else (), mail_shown=shown)
+    auth = Watchword(settings, features=[inbox.router, promises.router] if shown else (), mail_shown=shown)
 
     @public  # the page is the same for everybody; what it shows comes from guarded routes
     async def profile(request: Request) -> Response:
-        return page(auth.site, "profile.html", sign_in=f"{settings.prefix}/?next={PROFILE}")
+        return page(auth.site, request, "profile.html", translated=False, boot=True)
 
     if not signs_in(settings):
         return standalone(auth)
