@@ -127,7 +127,7 @@ async def _stopped_in_time(start: Callable[[], Server]) -> tuple[Seen, float, by
         server = start()
         found = await _stopped_under_load(server)
         tries -= 1
-        if not tries or not any(word in server._said() for word in CUT_OFF):
+        if not tries or not any(word in server.said() for word in CUT_OFF):
             return found
 
 
