@@ -148,7 +148,7 @@ class Server:
 
     def await_ready(self) -> None:
         assert self.process is not None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
                 if Browser(self.address).send("GET", "/auth/health/ready").status == 200:

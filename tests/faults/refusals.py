@@ -44,19 +44,30 @@ def refused_after(servers: Sequence[Server], jar: Jar, end: Callable[[], float])
             for server in servers
             for _ in range(CONNECTIONS)
         ]
-        assert {status(connection, cookie) for connection in asking} == {404}
+        assert set(_statuses(asking, cookie)) == {404}
         since = end()
         while asking:
-            asking = [connection for connection in asking if status(connection, cookie) == 404]
+            answers = zip(asking, _statuses(asking, cookie), strict=True)
+            asking = [connection for connection, answer in answers if answer == 404]
             assert time.monotonic() - since < 10
     return time.monotonic() - since
 
 
 def status(connection: HTTPConnection, headers: dict[str, str]) -> int:
-    connection.request("GET", NOWHERE, headers=headers)
-    response = connection.getresponse()
-    response.read()
-    return response.status
+    [answer] = _statuses([connection], headers)
+    return answer
+
+
+def _statuses(connections: Sequence[HTTPConnection], headers: dict[str, str]) -> list[int]:
+    """All are asked before the first answer is read: what is measured is not how long they take one after another."""
+    for connection in connections:
+        connection.request("GET", NOWHERE, headers=headers)
+    statuses = []
+    for connection in connections:
+        with connection.getresponse() as response:
+            response.read()
+            statuses.append(response.status)
+    return statuses
 
 
 def logged_out(browser: Browser) -> float:
