@@ -24,7 +24,7 @@ SHOWN = {
     *("account-proof", "profile", "promises-race", "inbox"),
 }
 """The states of which the guide has pictures."""
-SIZES = {"wide": (960, 540), "narrow": (360, 640)}
+SIZES = {"wide": (920, 500), "narrow": (360, 640)}
 SCHEMES = ("light", "dark")
 
 
@@ -47,7 +47,9 @@ def picture(page: Page, size: str, scheme: str) -> bytes:
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
     if page.locator("dialog[open]").count() == 0:
-        page.evaluate("(document.querySelector(':target')?.closest('section') ?? document.body).scrollIntoView()")
+        page.evaluate(
+            "(document.querySelector(':target')?.closest('section') ?? document.body).scrollIntoView()"
+        )
     return page.screenshot(animations="disabled", caret="hide")
 
 
