@@ -24,7 +24,7 @@ SHOWN = {
     *("account-proof", "profile", "promises-race", "inbox"),
 }
 """The states of which the guide has pictures."""
-SIZES = {"wide": (960, 540), "narrow": (360, 640)}
+SIZES = {"wide": (920, 500), "narrow": (360, 640)}
 SCHEMES = ("light", "dark")
 
 
