@@ -23,7 +23,7 @@ from tests.servers import Browser, free_port
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery staple"
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds for what a page does by itself, on a machine that has other things to do."""
 SERVER = re.compile(r"(?m)^\$ WATCHWORD_SECRET=\$\(watchword secret\) (uvicorn .+)$")
 
@@ -53,7 +53,7 @@ def _start(example: str, port: int, settings: Mapping[str, str]) -> subprocess.P
 
 
 def _ready(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         try:
             if Browser(url).send("GET", "/auth/health/ready").status == 200:

@@ -160,7 +160,7 @@ def serve(env: dict[str, str], port: int) -> subprocess.Popen[bytes]:
 
 
 def until_ready(port: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         try:
             if Client(f"http://127.0.0.1:{port}").send("GET", "/auth/health/ready").status == 200:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from tests.servers import EMAIL, PASSWORD, Browser, environment, free_port
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 60
+START_SECONDS = 150
 
 
 class House(Protocol):
