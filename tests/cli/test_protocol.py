@@ -59,7 +59,7 @@ async def test_ordinary_requests_follow_each_other_on_one_connection(connect: Co
 
 
 async def test_pipelined_requests_are_all_answered(connect: Connect) -> None:
-    """However they fall into readings."""
+    """However they fall into readings. ASVS 4.2.2."""
     reader, writer = await connect()
     many = REQUEST * 3_000
     writer.write(many)
