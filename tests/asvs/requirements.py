@@ -54,7 +54,7 @@ def proofs(chapters: Mapping[str, Chapter], folder: Path = TESTS) -> dict[str, l
     """The files of tests, relative to the folder, whose tests name an id in their docstrings; known ids or not."""
     known = [one.id for chapter in chapters.values() for one in chapter.requirements]
     named: dict[str, dict[str, None]] = {}
-    for file in sorted(folder.rglob("test_*.py")):
+    for file in sorted([*folder.rglob("test_*.py"), *folder.rglob("contract*.py")]):
         if "node_modules" not in file.parts:
             for ref in _names(file, known):
                 named.setdefault(ref, {})[file.relative_to(folder).as_posix()] = None

@@ -80,6 +80,7 @@ def test_a_payload_is_sealed_where_it_waits(lab: Lab) -> None:
 
 
 def test_no_two_seals_are_alike(lab: Lab) -> None:
+    """ASVS 11.3.4."""
     assert len({queue(lab).sealed[:15] for _ in range(50)}) == 50
 
 

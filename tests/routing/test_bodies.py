@@ -85,7 +85,7 @@ async def test_an_unknown_field_is_named(path: str) -> None:
 
 
 async def test_a_missing_field_is_named() -> None:
-    """Each of those that must be there, and the choice between two names."""
+    """Each of those that must be there, and the choice between two names. ASVS 2.2.3."""
     _, device = await ada(mode="bearer")
     for path in ("/auth/login", "/auth/login/credentials"):
         assert errors(await device.post(path, {"email": ADA})) == [("password", "missing")]
