@@ -86,6 +86,7 @@ check: setup
 	$(BIN)/mypy src tests examples $(wildcard bench)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tests.traceability
+	$(BIN)/python -m tests.asvs
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)

@@ -93,7 +93,7 @@ def test_what_it_makes_is_for_its_owner_alone_and_never_committed(stubbed: list[
 def test_no_two_folders_share_a_password_or_secret(
     stubbed: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ASVS 6.3.2: there is no well-known account."""
+    """ASVS 6.3.2, 13.2.3: there is no well-known account."""
     kept = set()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

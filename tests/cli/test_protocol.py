@@ -59,7 +59,7 @@ async def test_ordinary_requests_follow_each_other_on_one_connection(connect: Co
 
 
 async def test_pipelined_requests_are_all_answered(connect: Connect) -> None:
-    """However they fall into readings."""
+    """However they fall into readings. ASVS 4.2.2."""
     reader, writer = await connect()
     many = REQUEST * 3_000
     writer.write(many)
@@ -135,3 +135,40 @@ async def test_a_slow_answer_is_not_cut_off(connect: Connect, monkeypatch: pytes
     await asyncio.sleep(0.8)
     writer.write(REQUEST[-2:])
     assert await answered(reader) == b"HTTP/1.1 200 OK"
+
+
+HOST = b"POST / HTTP/1.1\r\nHost: here\r\n"
+SMUGGLED = {
+    "both lengths": HOST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "both lengths, the other way round": HOST
+    + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "two lengths": HOST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    "one length twice": HOST + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+    "a list of lengths": HOST + b"Content-Length: 5, 5\r\n\r\nhello",
+    "a length with a sign": HOST + b"Content-Length: +5\r\n\r\nhello",
+    "a length below nothing": HOST + b"Content-Length: -5\r\n\r\nhello",
+    "a length in hexadecimal": HOST + b"Content-Length: 0x5\r\n\r\nhello",
+    "another coding": HOST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "chunked, and then not": HOST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "a chunk that does not end": HOST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n",
+    "a chunk of no number": HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
+    "a chunk with bare line feeds": HOST + b"Transfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n",
+    "a space before the colon": HOST + b"Content-Length : 5\r\n\r\nhello",
+    "a folded line": HOST + b"X-Folded: a\r\n b\r\nContent-Length: 5\r\n\r\nhello",
+    "a bare line feed": b"POST / HTTP/1.1\nHost: here\nContent-Length: 5\n\nhello",
+    "a bare carriage return": HOST + b"X-Odd: a\rContent-Length: 5\r\n\r\nhello",
+    "a zero byte": HOST + b"X-Odd: a\x00b\r\nContent-Length: 5\r\n\r\nhello",
+    "a header without a name": HOST + b": 5\r\nContent-Length: 5\r\n\r\nhello",
+}
+
+
+@pytest.mark.parametrize("name", SMUGGLED)
+async def test_what_could_be_read_as_two_requests_is_refused_and_the_connection_closed(
+    connect: Connect, name: str
+) -> None:
+    """Attack 90; ASVS 4.2.1; RFC 9112 §6: a proxy and we must not disagree about where a request ends."""
+    reader, writer = await connect()
+    writer.write(SMUGGLED[name] + b"GET /second HTTP/1.1\r\nHost: here\r\n\r\n")
+    said = await asyncio.wait_for(reader.read(-1), 5)
+    assert said.startswith(b"HTTP/1.1 400 "), said
+    assert said.count(b"HTTP/1.1 ") == 1, said

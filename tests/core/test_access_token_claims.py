@@ -87,7 +87,7 @@ def labelled(value: Any) -> str:
     ],
 )
 def test_a_wrong_claim_is_refused_however_well_it_is_signed(name: str, value: Any) -> None:
-    """Attacks 12–15; ASVS 9.2.1–9.2.4, 15.3.5 (absent, wrong type, wrong value, wrong instant)."""
+    """Attacks 12–15; ASVS 9.2.1–9.2.4, 15.3.5, 10.3.1 (absent, wrong type, wrong value, wrong instant)."""
     right = forge(Algorithm.HS256)
     assert not accepted(right.tokens, right.token(claims(**{name: value})))
 
@@ -261,7 +261,7 @@ def test_no_roles_and_no_methods_are_fine() -> None:
 
 
 def test_an_old_signature_does_not_fit_another_user() -> None:
-    """Attack 15."""
+    """Attack 15. ASVS 10.3.3."""
     right = forge(Algorithm.HS256)
     header, payload, _ = right.token(claims(sub="mallory")).split(b".")
     _, _, signature = right.token().split(b".")

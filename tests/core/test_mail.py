@@ -52,12 +52,13 @@ def test_what_was_sealed_is_opened() -> None:
 
 
 def test_a_seal_is_of_one_message_alone() -> None:
-    """ASVS 11.3.2: who can write to the database cannot move a code into a message to himself."""
+    """ASVS 11.3.2, 11.3.3: who can write to the database cannot move a code into a message to himself."""
     seals = Seals(KeyRing([OLD]))
     assert seals.open(seals.seal({}, mail_id="one", nonce=NONCE), mail_id="two") is None
 
 
 def test_no_byte_of_a_seal_can_be_changed() -> None:
+    """ASVS 11.3.3."""
     seals = Seals(KeyRing([OLD]))
     sealed = seals.seal({"code": "123456"}, mail_id="one", nonce=NONCE)
     for place in range(len(sealed)):

@@ -164,7 +164,7 @@ def test_what_anybody_would_try_first_is_refused_whatever_its_decoration(passwor
 
 
 def test_the_three_thousand_most_common_passwords_that_are_long_enough_are_refused() -> None:
-    """ASVS 6.2.4."""
+    """ASVS 6.2.4, 6.2.12."""
     listed = [word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_CHARACTERS][:3000]
     assert len(listed) == 3000
     assert [word for word in listed if code(word) != "too_common"] == []

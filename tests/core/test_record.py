@@ -23,7 +23,7 @@ HOSTILE = [
 
 
 def test_a_line_has_every_field_and_the_exact_instant() -> None:
-    """ASVS 16.2.1, 16.2.2."""
+    """ASVS 16.2.1, 16.2.2, 16.2.4."""
     full = Recorded("an id", Event(SIGNED_IN, AT, "u", "s", "192.0.2.7", "pwd", "cli"), written_at=5)
     assert json_line(full) == (
         '{"id": "an id", "name": "signed_in", "at": "2026-01-31T12:00:00.000042Z", "user_id": "u", "sid": "s", '
@@ -48,7 +48,7 @@ def test_an_instant_is_told_to_the_microsecond(micros: int, text: str) -> None:
 @pytest.mark.parametrize("field", ["name", "user_id", "sid", "ip", "detail", "by"])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_steers_a_terminal_or_forges_a_line(text: str, field: str) -> None:
-    """Attack 95, ASVS 16.4.1."""
+    """Attack 95, ASVS 16.4.1, 1.1.2, 1.3.3."""
     event = tidied(Event(**({"name": SIGNED_IN, "at": AT} | {field: text})))  # type: ignore[arg-type]
     assert getattr(event, field).isprintable()
     line = json_line(Recorded("an id", event))

@@ -92,7 +92,7 @@ def test_a_shorter_rate_holds_at_once() -> None:
     "whose", ["", ":", "*", "a:b", "\x00", "\r\nSET x 1", "'; DROP TABLE", "\ud800", "é" * 500]
 )
 def test_no_text_can_be_read_back_from_a_key_or_be_taken_for_another(whose: str) -> None:
-    """Attack 94."""
+    """Attack 94. ASVS 1.3.3."""
     key = KEYS.of("login", whose)
     assert len(key) == 32
     assert set(key) <= set("0123456789abcdef")

@@ -117,7 +117,7 @@ def test_an_apps_own_template_goes_before_ours_and_may_extend_ours(tmp_path: Pat
 
 
 def test_a_strangers_text_is_neither_markup_nor_a_link(tmp_path: Path) -> None:
-    """ASVS 1.2.1; attack 99: the name of a device, from a header that anybody can send."""
+    """ASVS 1.2.1, 1.1.2; attack 99: the name of a device, from a header that anybody can send."""
     payload: dict[str, object] = {"device": HOSTILE, "more": {"deep": [HOSTILE]}}
     template = "Sign-in\n{{ device }} {{ more.deep[0] }}"
     letter = written(tmp_path, template, f"<p>{template}</p>", payload)

@@ -305,6 +305,7 @@ async def test_a_file_that_cannot_be_written_is_told_once_and_stops_nothing(
 
 
 async def test_any_thread_may_tell() -> None:
+    """ASVS 15.4.1."""
     store = Shaky()
     record = recording(store)
 

@@ -264,7 +264,7 @@ def test_a_registration_that_nobody_has_confirmed_keeps_nobody_from_an_address(l
 
 
 def test_a_link_is_good_once(lab: Lab) -> None:
-    """Attack 77."""
+    """Attack 77. ASVS 6.4.1."""
     here = lab.session()
     ask(lab, here)
     token = link(lab)
@@ -283,7 +283,7 @@ def test_what_is_no_link_moves_nothing(lab: Lab, token: str | None) -> None:
 
 @pytest.mark.parametrize("late", [LINK_LIFE // SECOND, -120])
 def test_a_link_is_over_after_half_an_hour_and_no_clock_revives_it(lab: Lab, late: int) -> None:
-    """Attacks 63, 77."""
+    """Attacks 63, 77. ASVS 6.4.1."""
     ask(lab, lab.session())
     lab.travel(late)
     assert code_of(lambda: confirm(lab, link(lab))) == "challenge_expired"

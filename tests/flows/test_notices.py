@@ -61,7 +61,7 @@ def test_the_first_sign_in_of_a_new_account_is_no_news(lab: Lab) -> None:
 
 
 def test_a_sign_in_from_a_browser_that_nobody_knows_is_told(lab: Lab) -> None:
-    """ASVS 6.3.5: with device, address and time, in the write of the session."""
+    """ASVS 6.3.5, 8.2.4: with device, address and time, in the write of the session."""
     lab.session()
     lab.forget_log()
     lab.session(client=AWAY)
@@ -261,7 +261,7 @@ def test_turning_a_second_step_on_and_off_is_told() -> None:
 
 
 def test_an_administrator_turns_it_off_for_who_has_lost_it_and_that_is_told_too() -> None:
-    """ASVS 6.3.7, 7.4.3: every session ends, and the next sign-in takes the password alone."""
+    """ASVS 6.3.7, 7.4.3, 6.4.4, 6.5.6: every session ends, and the next sign-in takes the password alone."""
     lab = lab_with_user(two_factor="optional")
     mine = lab.session()
     step(email_code.turn_on(lab.world, loaded(lab, mine), Method.EMAIL, client=HOME))

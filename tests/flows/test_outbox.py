@@ -73,13 +73,14 @@ def test_a_message_ends_after_three_days_unless_it_says_when(lab: Lab) -> None:
 
 
 def test_a_payload_is_sealed_where_it_waits(lab: Lab) -> None:
-    """ASVS 11.3.2, 14.2.4: a leaked database holds no code."""
+    """ASVS 11.3.2, 14.2.4, 11.7.2: a leaked database holds no code."""
     queue(lab)
     assert b"123456" not in row(lab).mail.sealed
     assert lab.world.seals.open(row(lab).mail.sealed, mail_id=row(lab).mail.id) == {"code": "123456"}
 
 
 def test_no_two_seals_are_alike(lab: Lab) -> None:
+    """ASVS 11.3.4."""
     assert len({queue(lab).sealed[:15] for _ in range(50)}) == 50
 
 

@@ -364,7 +364,7 @@ def test_a_session_ends_at_its_limits_to_the_microsecond(
 
 
 def test_rotation_moves_the_idle_limit_and_never_the_absolute_one(refresh_format: RefreshFormat) -> None:
-    """Attack 43; ASVS 7.3.2; R19; W15: and no token promises more than the session."""
+    """Attack 43; ASVS 7.3.2, 10.4.8; R19; W15: and no token promises more than the session."""
     lab = lab_with_user(refresh_ttl="7d", session_max="10d", access_ttl="1h", refresh_format=refresh_format)
     grant = lab.session()
     ends_at = grant.session.ends_at

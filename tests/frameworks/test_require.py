@@ -75,7 +75,8 @@ async def test_every_demand_is_met_by_a_fresh_live_owner_and_by_nobody_else(
 @both
 @pytest.mark.parametrize("mode", MODES)
 async def test_an_old_sign_in_is_asked_to_prove_itself_again(framework: str, mode: str) -> None:
-    """RFC 9470, ASVS 7.5.1: the challenge says what is missing and how old it may be; proving it renews auth_time."""
+    """RFC 9470, ASVS 7.5.1, 7.5.3, 10.3.4: the challenge says what is missing and how old it may be; proving
+    it renews auth_time."""
     rooms, device = await furnished(framework, mode)
     rooms.home.clock.travel("5m")
     assert (await rooms.ask("GET", "/fresh", carried(device))).status == 200, "exactly five minutes"
@@ -129,7 +130,7 @@ async def test_a_role_that_was_taken_away_counts_no_longer_where_it_is_asked_liv
 @both
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_missing_role_is_forbidden_and_no_reason_to_sign_in_again(framework: str, mode: str) -> None:
-    """403 `forbidden`: a refresh would not help; roles are compared whole."""
+    """403 `forbidden`: a refresh would not help; roles are compared whole. ASVS 10.3.2."""
     rooms, device = await furnished(framework, mode)
     async with rooms.running():
         for roles in ([], ["own"], ["owners"], ["team:owner"]):

@@ -107,7 +107,7 @@ async def test_the_refusals_of_a_code_are_those_of_a_second_step() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_mailbox_and_stolen_session_do_not_turn_the_second_step_off(mode: str) -> None:
-    """Attack 59: the step's own channel proves nothing; the password does."""
+    """Attack 59: the step's own channel proves nothing; the password does. ASVS 6.4.4."""
     home = await house(mode=mode, two_factor="optional")
     device = await home.signed_in()
     factor = (await device.post("/auth/factors", {"method": "email"})).json["factor"]["id"]

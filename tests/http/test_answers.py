@@ -299,7 +299,7 @@ def test_the_stories_tell_every_error_that_there_is() -> None:
 @pytest.mark.parametrize("url", ["http://testserver", "https://testserver"])
 @pytest.mark.parametrize("name", STORIES)
 async def test_every_answer_carries_the_same_careful_headers(name: str, url: str) -> None:
-    """ASVS 3.2.1, 3.4.1, 3.4.3–3.4.6, 3.4.8, 3.5.8, 14.3.2; attacks 91, 92: successes and every error."""
+    """ASVS 3.2.1, 3.4.1, 3.4.3–3.4.6, 3.4.8, 3.5.8, 14.3.2, 14.2.2; attacks 91, 92: successes and every error."""
     answer = await told(name, url=url)
     assert {header: answer.get(header) for header in ALWAYS} == ALWAYS
     assert answer.get("strict-transport-security") == (HSTS if url.startswith("https") else None)

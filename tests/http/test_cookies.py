@@ -123,7 +123,7 @@ async def test_only_a_success_sets_cookies_and_only_logout_clears_them(mode: str
 
 
 async def test_every_cookie_that_is_ever_set_is_http_only() -> None:
-    """ASVS 3.3.4: over a whole life, no token is readable by scripts."""
+    """ASVS 3.3.4, 10.1.1: over a whole life, no token is readable by scripts."""
     for mode in MODES:
         home = await house(mode=mode)
         device = home.device()

@@ -179,7 +179,7 @@ async def test_a_secret_from_a_cookie_is_worth_nothing_in_a_body_nor_the_other_w
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_half_a_login_opens_no_route(mode: str) -> None:
-    """Attack 58: every route that needs somebody, with all that the device was given so far."""
+    """Attack 58: every route that needs somebody, with all that the device was given so far. ASVS 7.6.2."""
     home = await guarded(mode=mode)
     device = await half(home)
     token = device.two_factor_token or device.jar["two_factor_auth"]
@@ -393,7 +393,7 @@ async def test_a_token_in_the_body_is_nothing_where_there_is_no_bearer_mode() ->
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_user_turns_it_on_and_is_asked_for_it_and_off_again(mode: str) -> None:
-    """DESIGN §5: the list, the user's own JSON, and the next login."""
+    """DESIGN §5: the list, the user's own JSON, and the next login. ASVS 6.5.6."""
     home = await house(mode=mode, two_factor="optional")
     device, other = await home.signed_in(), await home.signed_in()
     assert (await device.get("/auth/factors")).json == {"factors": [], "required": False}

@@ -24,7 +24,7 @@ UNSAFE = ("POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "get
 
 
 async def test_anonymous_is_refused_with_a_problem_that_no_cache_keeps() -> None:
-    """RFC 6750 §3.1: no credentials, so no error parameter; ASVS 14.3.2."""
+    """RFC 6750 §3.1: no credentials, so no error parameter; ASVS 14.3.2, 14.2.2."""
     door = await behind()
     answer = await door.ask()
     assert (answer.status, answer.code) == (401, "invalid_token")

@@ -66,7 +66,7 @@ async def test_ten_sign_ins_a_minute_from_an_address_and_one_more_each_six_secon
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/login/credentials"])
 async def test_of_a_hundred_guesses_at_once_ten_are_hashed(path: str) -> None:
-    """Attack 68."""
+    """Attack 68. ASVS 2.3.2."""
     home = await house(limits="on")
     calls, device = hashes(home), home.device()
     body = {"email": ADA, "password": WRONG}
@@ -188,7 +188,7 @@ async def test_a_browser_stays_known_through_its_second_step() -> None:
 
 @pytest.mark.parametrize("mode", BROWSER)
 async def test_who_has_a_known_device_signs_in_while_somebody_exhausts_the_account(mode: str) -> None:
-    """Attack 66; ASVS 6.1.1."""
+    """Attack 66; ASVS 6.1.1, 8.2.4."""
     home = await house(mode=mode, limits=TIGHT)
     owner = await home.signed_in()
     await owner.post("/auth/logout")

@@ -53,7 +53,7 @@ def rows(database_url: str, statement: str) -> list[tuple[object, ...]]:
 async def test_attack_73_of_fifty_who_sign_up_at_once_in_two_processes_one_makes_the_user(
     database_url: str,
 ) -> None:
-    """Attack 73: one row, one answer; five mails, whose links are all of that user."""
+    """Attack 73: one row, one answer; five mails, whose links are all of that user. ASVS 2.3.4."""
     env = prepared(database_url)
     with serving(env) as first, serving(env, origin=first.url) as second, ThreadPoolExecutor(50) as pool:
 

@@ -79,7 +79,8 @@ def test_no_page_is_wider_than_its_screen(seen: dict[str, Any]) -> None:
 
 
 def test_nothing_complains_on_a_console_and_nothing_is_asked_of_strangers(seen: dict[str, Any]) -> None:
-    """ASVS 3.4.3, 14.2.3: no rule of the policy is broken, no script fails, no third party is told of visitors."""
+    """ASVS 3.4.3, 14.2.3, 3.6.1: no rule of the policy is broken, no script fails, no third party is told of
+    visitors."""
     assert (seen["console"], seen["strangers"]) == ([], [])
 
 

@@ -66,7 +66,7 @@ async def test_a_field_of_a_wrong_type_is_named(path: str, name: str) -> None:
 
 @pytest.mark.parametrize("path", ROUTES)
 async def test_an_unknown_field_is_named(path: str) -> None:
-    """Attack 74, ASVS 15.3.3: mass assignment, prototypes, other spellings; nothing is quietly dropped."""
+    """Attack 74, ASVS 15.3.3, 2.2.2: mass assignment, prototypes, other spellings; nothing is quietly dropped."""
     home, device = await ada(mode="bearer")
     for extra in (
         "is_admin",
@@ -85,7 +85,7 @@ async def test_an_unknown_field_is_named(path: str) -> None:
 
 
 async def test_a_missing_field_is_named() -> None:
-    """Each of those that must be there, and the choice between two names."""
+    """Each of those that must be there, and the choice between two names. ASVS 2.2.3."""
     _, device = await ada(mode="bearer")
     for path in ("/auth/login", "/auth/login/credentials"):
         assert errors(await device.post(path, {"email": ADA})) == [("password", "missing")]
@@ -310,7 +310,7 @@ TYPES: list[Sequence[str]] = [
 
 @pytest.mark.parametrize("path", ROUTES)
 async def test_a_body_of_another_type_is_refused(path: str) -> None:
-    """Attacks 46, 81: what a form can send, lists of types, other charsets, two headers."""
+    """Attacks 46, 81: what a form can send, lists of types, other charsets, two headers. ASVS 3.5.2."""
     home, device = await ada(mode="bearer")
     told = len(home.events)
     for types in TYPES:

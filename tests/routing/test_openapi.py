@@ -220,5 +220,33 @@ async def test_the_answers_of_a_whole_life_are_as_described() -> None:
             assert fits(document, shape, answer.json), (path, answer.json)
 
 
+async def test_no_route_reaches_another_user() -> None:
+    """ASVS 6.4.6, 8.4.2: whose account it is, is never part of a request, and administration is no route."""
+    document = await described()
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    asked = {
+        parameter["name"] for operation in operations for parameter in operation.get("parameters", ())
+    } | {name for path in document["paths"] for name in re.findall(r"{([^}]+)}", path)}
+    assert not {name for name in asked if "user" in name or "admin" in name}
+    assert not {path for path in document["paths"] if re.search("user|admin|role", path)}
+
+
+async def test_nothing_is_asked_that_a_friend_could_know() -> None:
+    """ASVS 6.4.2: no hint to a password, no question in its place."""
+    schemas = (await described())["components"]["schemas"].values()
+    fields = {name for schema in schemas for name in schema.get("properties", {})}
+    assert not {name for name in fields if re.search("hint|question|answer|birth|maiden", name)}
+
+
+async def test_no_answer_is_a_script() -> None:
+    """ASVS 3.5.6: whoever asks for a callback gets JSON all the same."""
+    home = await house()
+    device = await home.signed_in()
+    for name in ("callback", "jsonp", "cb"):
+        answer = await device.get(f"/auth/me?{name}=alert")
+        assert answer.get("content-type") == "application/json"
+        assert b"alert" not in answer.body
+
+
 def fits(document: Any, schema: Any, value: Any) -> bool:
     return jsonschema_rs.is_valid({**schema, "components": document["components"]}, value)

@@ -95,6 +95,8 @@ async def test_a_wrong_method_is_told_all_the_right_ones(path: str, mode: str) -
         "/auth/%2e%2e/profile",
         "/.well-known/jwks.json/",
         "/.well-known/jwks",
+        "/auth/static/",
+        "/.git/config",
         "/.well-known/openid-configuration",
         "/openapi.json",
         "/docs",
@@ -102,7 +104,7 @@ async def test_a_wrong_method_is_told_all_the_right_ones(path: str, mode: str) -
     ],
 )
 async def test_an_address_that_is_not_ours_is_not_found(path: str) -> None:
-    """Attack 91, ASVS 14.2.5: an unknown suffix is no other name of a page that a cache could keep."""
+    """Attack 91, ASVS 13.4.3, 13.4.7, 14.2.5: an unknown suffix is no other name of a page that a cache could keep."""
     home = await house(mode="cookies")
     device = await home.signed_in()
     for method in ("GET", "POST", "DELETE", "TRACE"):

@@ -174,7 +174,7 @@ async def test_of_twenty_sign_ins_at_once_as_many_stay_as_may(stores: tuple[Stor
 
 
 async def test_of_fifty_uses_of_a_reset_link_at_once_one_counts(stores: tuple[Store, Store]) -> None:
-    """Attack 77: two processes; the password of the one who was told so is the one that holds."""
+    """Attack 77: two processes; the password of the one who was told so is the one that holds. ASVS 2.3.4."""
     user = await stored_user(stores[0])
     link = await sent(stores[0], user)
     asked = [redeem(stores[n % 2], link, user, f"new {n}") for n in range(50)]

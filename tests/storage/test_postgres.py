@@ -78,6 +78,7 @@ async def test_the_clock_is_the_databases(store: PostgresStore, postgres: str) -
 
 
 async def test_a_script_is_undone_whole(store: PostgresStore, postgres: str) -> None:
+    """ASVS 2.3.3."""
     user = await stored_user(store)
     session = await stored_session(store, user)
     query(
@@ -147,7 +148,7 @@ COLUMNS = (
 
 async def test_a_transaction_ends_in_time_by_the_servers_hand(store: PostgresStore) -> None:
     """F19: those who follow revocations look back over 30 s; a process that is stopped in the middle may not commit
-    later than that."""
+    later than that. ASVS 13.2.6."""
     user = await stored_user(store)
     script = (
         "SELECT id FROM ww_user",
@@ -204,7 +205,7 @@ async def test_a_server_that_does_not_answer_is_unavailable(impatient: PostgresS
 
 
 async def test_more_than_may_wait_are_refused_at_once(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F11."""
+    """F11. ASVS 13.2.6, 15.4.4."""
     monkeypatch.setattr("watchword.storage.sql.postgres._WAITING_PER_CONNECTION", 5)
     store = PostgresStore(postgres, pool_size=2)
     user = await stored_user(store)

@@ -90,6 +90,7 @@ async def test_a_script_at_fault_fails_alone(store: SqliteStore) -> None:
 
 
 async def test_a_script_is_undone_whole_and_alone(store: SqliteStore, sqlite_file: Path) -> None:
+    """ASVS 2.3.3."""
     user, other = await stored_user(store), await stored_user(store)
     session = await stored_session(store, user)
     with raw(sqlite_file) as connection:

@@ -80,7 +80,7 @@ def token_of(browser: Browser) -> str:
 
 
 def test_another_service_refuses_who_signed_out_and_who_got_other_roles(env: dict[str, str]) -> None:
-    """R48, ASVS 7.4.1, 8.3.2: it verifies by the published keys, and hears of it by the feed."""
+    """R48, ASVS 7.4.1, 8.3.2, 8.3.3: it verifies by the published keys, and hears of it by the feed."""
     with serving(env) as server, service(server.url, "tests.verifiers.service:app") as elsewhere:
         browser = Browser(server.url)
         first, second = token_of(browser), token_of(browser)

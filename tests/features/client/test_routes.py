@@ -12,6 +12,7 @@ from watchword.features.client.routes import FOLDER, SERVED
 
 @pytest.mark.parametrize("name", SERVED)
 async def test_a_module_is_sent_as_it_is_published(name: str) -> None:
+    """ASVS 3.5.7."""
     home = await house()
     answer = await home.device().get(f"/auth/{name}")
     assert (answer.status, answer.body) == (200, (FOLDER / name).read_bytes())

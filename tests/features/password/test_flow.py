@@ -30,6 +30,12 @@ def test_the_right_password_starts_a_session(lab: Lab) -> None:
     assert lab.facts == ["signed_in"]
 
 
+def test_a_password_is_good_for_as_long_as_nobody_changes_it(lab: Lab) -> None:
+    """ASVS 6.2.10."""
+    lab.travel(10 * 365 * 24 * 3600)
+    assert isinstance(lab.log_in(), Grant)
+
+
 @pytest.mark.parametrize("login", ["ADA@example.com", "Ada@Example.COM", "countess", "COUNTESS"])
 def test_a_login_is_an_address_or_a_name_in_any_spelling(login: str) -> None:
     """R2, R21; attack 70."""
