@@ -78,7 +78,7 @@ def test_no_order_of_lost_and_late_answers_signs_a_tab_out(
             "pause": 0.1 if FULL else 0.2,
             "bare": bare,
         },
-        seconds=3600 if FULL else 120,
+        seconds=3600 if FULL else 300,
     )
     assert [tab["signedOut"] for tab in said["seen"]] == [0] * tabs, said
     assert {email for email, _ in said["left"]} == {EMAIL}
