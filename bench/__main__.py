@@ -37,7 +37,7 @@ PARTS = {
     "guard": Part(guard, full=(9, 1), quick=(2, 1)),
     "cold": Part(cold, full=(9, 1), quick=(1, 1)),
     "refresh": Part(refresh, full=(5, 2), quick=(2, 1)),
-    "login": Part(login, full=(5, 3), quick=(1, 2)),
+    "login": Part(login, full=(5, 3), quick=(2, 2)),
     "mail": Part(mail, full=(5, 0), quick=(1, 0)),
     "enumeration": Part(enumeration, full=(20, 0), quick=(2, 0)),
     "sweep": Part(sweep, full=(20, 6), quick=(3, 5)),
