@@ -137,9 +137,12 @@ def _header(algorithm: Algorithm, kid: str, purpose: Purpose) -> bytes:
     return encode(_json({"alg": algorithm.value, "kid": kid, "typ": _TYPES[purpose]}))
 
 
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def _json(value: Any) -> bytes:
     """The one way in which claims are written. Raises ValueError for what is no JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _write(value).encode()
 
 
 def _pem(key: Any) -> bytes:
