@@ -175,9 +175,10 @@ class Verifier:
         if now >= (principal.expires_at + LEEWAY) * 1_000_000:
             self._seen.pop(token, None)
             raise TokenExpired
-        if self._revocations.ended(principal.sid):
+        revocations = self._revocations
+        if principal.sid in revocations.sids:
             raise SessionEnded
-        if principal.issued_at < self._revocations.tokens_from(principal.id):
+        if principal.id in revocations.seconds and principal.issued_at < revocations.seconds[principal.id]:
             raise TokenExpired
         return principal
 
