@@ -146,7 +146,9 @@ class AccessTokens:
             and (generation is None or (type(generation) is int and generation > 0))
         ):
             raise InvalidToken
-        own = {name: value for name, value in payload.items() if name not in RESERVED}
+        own: dict[str, Any] = {}
+        if not payload.keys() <= RESERVED:
+            own = {name: value for name, value in payload.items() if name not in RESERVED}
         return Principal(
             user_id, sid, tuple(roles), tuple(amr), auth_time, issued_at, expires_at, own, generation
         )
@@ -197,4 +199,9 @@ class Verifier:
 
 
 def _is_texts(value: Any) -> TypeGuard[list[str]]:
-    return type(value) is list and all(is_text(item) for item in value)
+    if type(value) is not list:
+        return False
+    for item in value:  # noqa: SIM110 - a generator costs more than what it looks at
+        if not is_text(item):
+            return False
+    return True
