@@ -19,8 +19,10 @@ from bench.logins import login
 from bench.mails import mail
 from bench.memory import memory
 from bench.refreshes import refresh
+from bench.scales import scale, workers
 from bench.sweeps import sweep
 from bench.table import Line, shown
+from bench.weight import weight
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ PARTS = {
     "login": Part(login, full=(5, 3), quick=(2, 2)),
     "mail": Part(mail, full=(5, 0), quick=(1, 0)),
     "enumeration": Part(enumeration, full=(20, 0), quick=(2, 0)),
+    "scale": Part(scale, full=(5, 2), quick=(2, 1)),
+    "workers": Part(workers, full=(9, 1), quick=(2, 1)),
+    "weight": Part(weight, full=(3, 0), quick=(1, 0)),
     "sweep": Part(sweep, full=(20, 6), quick=(3, 5)),
     "memory": Part(memory, full=(3, 0), quick=(1, 0)),
     "import": Part(imports, full=(9, 0), quick=(2, 0)),

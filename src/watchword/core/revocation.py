@@ -145,7 +145,5 @@ class Revocations:
         self._pruned_at = now
         horizon = now - self.keep
         self.sids = {sid: at for sid, at in self.sids.items() if at > horizon}
-        self.seconds = {
-            user: second for user, second in self.seconds.items() if second * 1_000_000 > horizon
-        }
+        self.seconds = {user: second for user, second in self.seconds.items() if second * 1_000_000 > horizon}
         self._full = self._full and now < self._full_until
