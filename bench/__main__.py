@@ -18,6 +18,7 @@ from bench.load import tool
 from bench.logins import login
 from bench.mails import mail
 from bench.memory import memory
+from bench.others import others
 from bench.refreshes import refresh
 from bench.scales import scale, workers
 from bench.sweeps import sweep
@@ -44,6 +45,7 @@ PARTS = {
     "enumeration": Part(enumeration, full=(20, 0), quick=(2, 0)),
     "scale": Part(scale, full=(5, 2), quick=(2, 1)),
     "workers": Part(workers, full=(9, 1), quick=(2, 1)),
+    "others": Part(others, full=(3, 2), quick=(1, 1)),
     "weight": Part(weight, full=(3, 0), quick=(1, 0)),
     "sweep": Part(sweep, full=(20, 6), quick=(3, 5)),
     "memory": Part(memory, full=(3, 0), quick=(1, 0)),

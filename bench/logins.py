@@ -42,7 +42,7 @@ def login(place: Path, rounds: int, seconds: int) -> list[Line]:
         figures = interleaved(
             rounds,
             {
-                "raw": partial(_raw_rate, seconds),
+                "raw": partial(raw_rate, seconds),
                 "storm": partial(storm.sign_ins_per_second, seconds),
                 "floor": partial(floor.sign_ins_per_second, seconds),
             },
@@ -135,7 +135,7 @@ async def _prepared(auth: Watchword) -> str:
     return (await sign_in(auth, await auth.users.create("ada@example.com"))).access_token
 
 
-def _raw_rate(seconds: float) -> float:
+def raw_rate(seconds: float) -> float:
     """Verifications a second by nothing but argon2, in as many threads as the server has for it."""
     core, _ = cores()
     command = [sys.executable, "-m", "bench.logins", "" if core is None else str(core), str(seconds)]

@@ -125,7 +125,7 @@ def refresh(place: Path, rounds: int, seconds: int) -> list[Line]:
             figures = interleaved(
                 rounds,
                 {name: partial(those.rotations_per_second, seconds) for name, those in chains.items()}
-                | {FLOOR: partial(_floor, servers[FLOOR], seconds)},
+                | {FLOOR: partial(floor_rate, servers[FLOOR], seconds)},
             )
             shares = {name: busy(server) for name, server in servers.items()}
     lines = [
@@ -143,7 +143,7 @@ def refresh(place: Path, rounds: int, seconds: int) -> list[Line]:
     return [*lines, floor]
 
 
-def _floor(server: Server, seconds: float) -> float:
+def floor_rate(server: Server, seconds: float) -> float:
     """The same number of connections, each sending what a chain sends."""
     sent = request(
         "POST", "/auth/refresh", *OF_A_PAGE, f"cookie: access_token={'a' * 500}; refresh_token={'r' * 84}"
