@@ -18,9 +18,12 @@ from bench.load import tool
 from bench.logins import login
 from bench.mails import mail
 from bench.memory import memory
+from bench.others import others
 from bench.refreshes import refresh
+from bench.scales import scale, workers
 from bench.sweeps import sweep
 from bench.table import Line, shown
+from bench.weight import weight
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,13 @@ PARTS = {
     "guard": Part(guard, full=(9, 1), quick=(2, 1)),
     "cold": Part(cold, full=(9, 1), quick=(1, 1)),
     "refresh": Part(refresh, full=(5, 2), quick=(2, 1)),
-    "login": Part(login, full=(5, 3), quick=(1, 2)),
+    "login": Part(login, full=(5, 3), quick=(2, 2)),
     "mail": Part(mail, full=(5, 0), quick=(1, 0)),
     "enumeration": Part(enumeration, full=(20, 0), quick=(2, 0)),
+    "scale": Part(scale, full=(5, 2), quick=(2, 1)),
+    "workers": Part(workers, full=(9, 1), quick=(2, 1)),
+    "others": Part(others, full=(3, 2), quick=(1, 1)),
+    "weight": Part(weight, full=(3, 0), quick=(1, 0)),
     "sweep": Part(sweep, full=(20, 6), quick=(3, 5)),
     "memory": Part(memory, full=(3, 0), quick=(1, 0)),
     "import": Part(imports, full=(9, 0), quick=(2, 0)),

@@ -7,8 +7,10 @@ that this is the rate that its clients see; and where it has to share, neighbour
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +19,10 @@ from bench.load import gets
 from bench.servers import Server, busy, serving
 from bench.table import Goal, Line, interleaved, rate, ratios
 from watchword import Watchword
+from watchword.core.uuid7 import uuid7
+from watchword.flows.grant import grant
 
-REVOKED = 1_000
+USERS, REVOKED_EACH = 20, 50  # a user has no more live sessions than that
 COLD_TOKENS = 20_000
 MODES = "cookies,hybrid"  # tokens by cookie and by header
 
@@ -99,18 +103,22 @@ def _gets(server: Server, lines: Sequence[str], seconds: int) -> float:
 
 
 async def _one_token(auth: Watchword) -> str:
-    """Of a user who is signed in; another user's 1,000 sessions are revoked."""
-    other = await auth.users.create("other@example.com")
-    await asyncio.gather(*(sign_in(auth, other) for _ in range(REVOKED)))
-    assert await auth.sessions.revoke_all(other.email) == REVOKED
+    """Of a user who is signed in; all 1,000 sessions of others are revoked."""
+    for number in range(USERS):
+        other = await auth.users.create(f"other{number}@example.com")
+        await asyncio.gather(*(sign_in(auth, other) for _ in range(REVOKED_EACH)))
+        assert await auth.sessions.revoke_all(other.email) == REVOKED_EACH
     return (await sign_in(auth, await auth.users.create("ada@example.com", roles=["owner"]))).access_token
 
 
 async def _many_tokens(auth: Watchword) -> list[str]:
-    """Each of another session. None of them is in the servers' database, which a guard has no reason to ask."""
+    """Each of another session, as a sign-in gives it. None is in the servers' database, which a guard has no reason to
+    ask."""
     user = await auth.users.create("ada@example.com", roles=["owner"])
-    tokens: list[str] = []
-    while len(tokens) < COLD_TOKENS:
-        grants = await asyncio.gather(*(sign_in(auth, user) for _ in range(1_000)))
-        tokens.extend(grant.access_token for grant in grants)
-    return tokens
+    one = await sign_in(auth, user)
+    now = time.time_ns() // 1000
+    sessions = (
+        replace(one.session, sid=uuid7(now, secrets.token_bytes(10)), seed=secrets.token_bytes(32))
+        for _ in range(COLD_TOKENS)
+    )
+    return [grant(auth.world, session, user, now=now, read_at=now).access_token for session in sessions]

@@ -117,15 +117,16 @@ def gets(url: str, header_lines: Sequence[str], seconds: int) -> int:
     return int(answered[1])
 
 
-def converse(port: int, talks: Sequence[tuple[bytes, Follow]]) -> None:
-    """Hold several talks at once, each on a connection of its own: a first request, and what follows each answer."""
-    uvloop.run(_converse(port, talks))
+def converse(port: int | Sequence[int], talks: Sequence[tuple[bytes, Follow]]) -> None:
+    """Hold several talks at once, each on a connection of its own: a first request, and what follows each answer. With
+    one server, or each with the one at its place."""
+    uvloop.run(_converse([port] * len(talks) if isinstance(port, int) else port, talks))
 
 
-async def _converse(port: int, talks: Sequence[tuple[bytes, Follow]]) -> None:
+async def _converse(ports: Sequence[int], talks: Sequence[tuple[bytes, Follow]]) -> None:
     loop = asyncio.get_running_loop()
     connections = [_Connection(*talk) for talk in talks]
-    for connection in connections:
+    for port, connection in zip(ports, connections, strict=True):
         await loop.create_connection(lambda c=connection: c, "127.0.0.1", port)  # type: ignore[misc]
     await asyncio.gather(*(connection.done for connection in connections))
 

@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -28,6 +29,7 @@ from watchword import Watchword
 from watchword.drivers.hasher import Argon2Hasher, available_cores
 
 AT_ONCE = 8
+USERS = 400
 GET_EVERY = 0.025
 
 
@@ -40,7 +42,7 @@ def login(place: Path, rounds: int, seconds: int) -> list[Line]:
         figures = interleaved(
             rounds,
             {
-                "raw": partial(_raw_rate, seconds),
+                "raw": partial(raw_rate, seconds),
                 "storm": partial(storm.sign_ins_per_second, seconds),
                 "floor": partial(floor.sign_ins_per_second, seconds),
             },
@@ -73,10 +75,14 @@ def login(place: Path, rounds: int, seconds: int) -> list[Line]:
 
 
 class Storm:
-    """Sign-ins on 8 connections, each sending the next as soon as one is answered."""
+    """Sign-ins of many people in turn, on 8 connections that each send the next one as soon as one is answered."""
 
     def __init__(self, server: Server, token: str) -> None:
         self._server = server
+        self._requests = [
+            asking("/auth/login", {"email": f"user{number}@example.com", "password": PASSWORD})
+            for number in range(USERS)
+        ]
         self._get = request("GET", "/item", f"cookie: access_token={token}")
         self.p99s: list[float] = []
         self.longest = 0.0
@@ -85,22 +91,19 @@ class Storm:
     def sign_ins_per_second(self, seconds: float) -> float:
         answered = 0
 
-        def follow(again: bytes, answer: bytes) -> bytes | None:
+        def follow(answer: bytes) -> bytes | None:
             nonlocal answered
             checked(answer)
             answered += 1
-            return again if time.perf_counter() < begun + seconds else None
+            return next(users) if time.perf_counter() < begun + seconds else None
 
-        requests = [
-            asking("/auth/login", {"email": f"user{number}@example.com", "password": PASSWORD})
-            for number in range(AT_ONCE)
-        ]
+        users = cycle(self._requests)
         over = threading.Event()
         with self._server.under_load() as spent, ThreadPoolExecutor(1) as thread:
             latencies = thread.submit(self._gets, over)
             begun = time.perf_counter()
             try:
-                converse(self._server.port, [(each, partial(follow, each)) for each in requests])
+                converse(self._server.port, [(next(users), follow) for _ in range(AT_ONCE)])
             finally:
                 over.set()
             millis = latencies.result()
@@ -124,12 +127,15 @@ class Storm:
 
 async def _prepared(auth: Watchword) -> str:
     """The users of the storm, and the token of another one."""
-    for number in range(AT_ONCE):
-        await auth.users.create(f"user{number}@example.com", PASSWORD)
+    first = await auth.users.create("user0@example.com", PASSWORD)
+    digest = (await auth.world.store.load_user(first.id) or first).digest
+    for number in range(1, USERS):
+        user = await auth.users.create(f"user{number}@example.com")
+        await auth.world.store.change_password(user.id, str(digest), now=user.created_at, keep=None)
     return (await sign_in(auth, await auth.users.create("ada@example.com"))).access_token
 
 
-def _raw_rate(seconds: float) -> float:
+def raw_rate(seconds: float) -> float:
     """Verifications a second by nothing but argon2, in as many threads as the server has for it."""
     core, _ = cores()
     command = [sys.executable, "-m", "bench.logins", "" if core is None else str(core), str(seconds)]

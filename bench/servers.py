@@ -20,14 +20,14 @@ from statistics import median
 
 from bench.machine import cores
 
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 class Server:
-    """An app of `bench.apps` on a port of its own and the server's core."""
+    """An app of `bench.apps` on a port of its own and the server's core, or on that and the load's, `anywhere`."""
 
-    def __init__(self, app: str, settings: Mapping[str, str]) -> None:
-        core, _ = cores()
+    def __init__(self, app: str, settings: Mapping[str, str], *, anywhere: bool = False) -> None:
+        core, load = cores()
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = listener.getsockname()[1]
         self.loads: list[Spent] = []
@@ -35,11 +35,20 @@ class Server:
         named = {f"WATCHWORD_{name.upper()}": value for name, value in settings.items()}
         descriptor = str(listener.fileno())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.apps", app, "" if core is None else str(core), descriptor],
+            [
+                sys.executable,
+                "-m",
+                "bench.apps",
+                app,
+                "" if core is None or anywhere else str(core),
+                descriptor,
+            ],
             env=others | named,
             pass_fds=[listener.fileno()],
         )
         listener.close()
+        if anywhere and core is not None and load is not None:
+            os.sched_setaffinity(self._process.pid, {core, load})
 
     @property
     def url(self) -> str:
@@ -60,6 +69,14 @@ class Server:
         yield spent
         spent.seconds, spent.cpu_seconds = time.monotonic() - begun, self._cpu_seconds() - cpu
         self.loads.append(spent)
+
+    def megabytes(self) -> float:
+        """Its resident memory; nan where the system does not tell."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return float("nan")
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def stop(self) -> None:
         self._process.terminate()
@@ -90,9 +107,11 @@ def busy(*servers: Server) -> str:
 
 
 @contextmanager
-def serving(apps: Mapping[str, tuple[str, Mapping[str, str]]]) -> Iterator[dict[str, Server]]:
+def serving(
+    apps: Mapping[str, tuple[str, Mapping[str, str]]], *, anywhere: bool = False
+) -> Iterator[dict[str, Server]]:
     """Servers by a name of the caller's choice, each given as an app and its settings."""
-    servers = {name: Server(app, settings) for name, (app, settings) in apps.items()}
+    servers = {name: Server(app, settings, anywhere=anywhere) for name, (app, settings) in apps.items()}
     try:
         for server in servers.values():
             server.wait_until_ready()

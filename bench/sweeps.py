@@ -12,13 +12,13 @@ import socket
 import sqlite3
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
 import psycopg
 import uvloop
 
+from bench.bulk import Dialect, dialect_of, fill, id_of, insert, owner, sessions, users
 from bench.databases import Texts, postgres, sign_in, sqlite, within
 from bench.load import answer_of, checked, exchange, request
 from bench.refreshes import SQLITE, WINDOW, Chain
@@ -36,24 +36,6 @@ OWNERS = 20_000
 """Whose sessions expired."""
 SHARES = {"session": 0.85, "challenge": 0.05, "outbox": 0.05, "revocation": 0.05}
 HOLDER = "bench"
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a database says what the other says in its own way: numbers from 1 on, and 32 bytes that nobody else has."""
-
-    numbers: str
-    digest: str
-
-
-LITE = Dialect(
-    "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {count})",
-    "randomblob(32)",
-)
-BIG = Dialect(
-    "WITH number(n) AS (SELECT generate_series(1, {count}))",
-    "decode(md5(random()::text || n::text) || md5(n::text), 'hex')",
-)
 
 
 def sweep(place: Path, rounds: int, seconds: int) -> list[Line]:
@@ -146,10 +128,9 @@ def _paced(server: Server, chains: list[Chain], seconds: float) -> list[float]:
 def _expire(url: str, rows: int) -> None:
     """Rows that are to be swept, in the order of time as years of use leave them, each user's scattered over all."""
     now = time.time_ns() // 1000
-    lite = url.startswith("sqlite")
-    dialect = LITE if lite else BIG
+    dialect = dialect_of(url)
     statements = [
-        _insert(dialect, table, int(rows * share), columns(now, dialect))
+        insert(dialect, table, int(rows * share), columns(now, dialect))
         for table, share, columns in (
             ("ww_session", SHARES["session"], _session),
             ("ww_challenge", SHARES["challenge"], _challenge),
@@ -157,19 +138,8 @@ def _expire(url: str, rows: int) -> None:
             ("ww_revocation", SHARES["revocation"], _revocation),
         )
     ]
-    statements.insert(0, _insert(dialect, "ww_user", OWNERS, _user(now, dialect)))
-    if lite:
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            for statement in statements:
-                connection.execute(statement)
-            connection.commit()
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return
-    with psycopg.connect(url, autocommit=True) as postgres:
-        for statement in statements:
-            postgres.execute(statement.encode())
-        postgres.execute("VACUUM ANALYZE")
-        postgres.execute("CHECKPOINT")
+    statements.insert(0, insert(dialect, "ww_user", OWNERS, users(now)))
+    fill(url, statements)
 
 
 def _left(url: str) -> int:
@@ -185,54 +155,9 @@ def _left(url: str) -> int:
     return int(left) - CHAINS
 
 
-def _insert(dialect: Dialect, table: str, count: int, columns: dict[str, str]) -> str:
-    names, values = ", ".join(f'"{name}"' for name in columns), ", ".join(columns.values())
-    numbers = dialect.numbers.format(count=count)
-    return f"INSERT INTO {table} ({names}) {numbers} SELECT {values} FROM number"
-
-
-def _id(prefix: str) -> str:
-    return f"'{prefix}' || (10000000 + n) || '-0000-7000-8000-000000000000'"
-
-
-_OWNER = f"'u' || (10000001 + n % {OWNERS} * 7919 % {OWNERS}) || '-0000-7000-8000-000000000000'"
-
-
-def _user(now: int, dialect: Dialect) -> dict[str, str]:
-    return {
-        "id": _id("u"),
-        "email": "'expired' || n || '@example.com'",
-        "email_verified": "1 = 1",
-        "status": "'active'",
-        "roles": "'[]'",
-        "tokens_from": "0",
-        "created_at": str(now),
-        "two_factor": "1 = 0",
-    }
-
-
 def _session(now: int, dialect: Dialect) -> dict[str, str]:
-    day = now // DAY * DAY
-    last = f"({day} - CAST({DAY} AS BIGINT) * (9 + n % 30))"  # a month of days, nine days ago and more
-    zeros = dict.fromkeys(
-        ("parent", "floor", "before", "minted_at", "rotated_at", "crossings", "crossed"), "0"
-    )
-    return zeros | {
-        "sid": _id("0"),
-        "user_id": _OWNER,
-        "mode": "'cookies'",
-        "seed": dialect.digest,
-        "newest": "1",
-        "context": "''",
-        "created_at": last,
-        "auth_time": last,
-        "amr": "'[\"pwd\"]'",
-        "idle_until": last,
-        "idle_day": last,
-        "ends_at": last,
-        "last_used_at": last,
-        "ip": "'192.0.2.1'",
-        "user_agent": f"'{'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'}'",
+    last = f"({now // DAY * DAY} - CAST({DAY} AS BIGINT) * (9 + n % 30))"  # a month of days, nine days ago and more
+    return sessions(dialect, owners=OWNERS, began=last, until=last) | {
         "ended_at": f"CASE WHEN n % 5 = 0 THEN {last} END",
         "ended_as": "CASE WHEN n % 5 = 0 THEN 'logout' END",
     }
@@ -241,9 +166,9 @@ def _session(now: int, dialect: Dialect) -> dict[str, str]:
 def _challenge(now: int, dialect: Dialect) -> dict[str, str]:
     long_ago = f"({now - 9 * DAY} + n)"
     return {
-        "id": _id("0"),
+        "id": id_of("0"),
         "kind": "'login'",
-        "user_id": _OWNER,
+        "user_id": owner(OWNERS),
         "digest": dialect.digest,
         "code": dialect.digest,
         "payload": "'{}'",
@@ -258,7 +183,7 @@ def _challenge(now: int, dialect: Dialect) -> dict[str, str]:
 def _outbox(now: int, dialect: Dialect) -> dict[str, str]:
     long_ago = f"({now - 9 * DAY} + n)"
     return {
-        "id": _id("0"),
+        "id": id_of("0"),
         "to": "'expired' || n || '@example.com'",
         "kind": "'code'",
         "sealed": dialect.digest,
@@ -269,7 +194,7 @@ def _outbox(now: int, dialect: Dialect) -> dict[str, str]:
 
 
 def _revocation(now: int, dialect: Dialect) -> dict[str, str]:
-    return {"sid": _id("0"), "created_at": f"({now - 9 * DAY} + n)"}
+    return {"sid": id_of("0"), "created_at": f"({now - 9 * DAY} + n)"}
 
 
 async def _signed_in(auth: Watchword) -> list[Grant]:

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from watchword.arrival_store import Arrivals as Arrivals
+from watchword.arrival_store import Room as Room
 from watchword.core.access_token import AccessTokens, Verifier
 from watchword.core.challenge import Codes
 from watchword.core.known_device import KnownDevices
@@ -40,7 +42,6 @@ from watchword.stores import Outbox as Outbox
 from watchword.stores import Registered as Registered
 from watchword.stores import Registrations as Registrations
 from watchword.stores import RevocationPage as RevocationPage
-from watchword.stores import Room as Room
 from watchword.stores import Store as Store
 from watchword.stores import Users as Users
 

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from watchword.arrival_store import Arrivals
 from watchword.core.challenge import Challenge, Kind, Spent
 from watchword.core.factor import Factor
 from watchword.core.mail import Mail, Queued
 from watchword.core.record import Recorded
-from watchword.core.revocation import Displaced, Revoked, TokensFrom
+from watchword.core.revocation import Revoked, TokensFrom
 from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
 from watchword.core.user import Status, User
@@ -71,14 +72,6 @@ class LoadedSession:
     session: Session
     user: User
     now: int
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How many live sessions a user may have, and the message that tells them of a sign-in which was one too many."""
-
-    most: int
-    mail: Mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +148,6 @@ class Challenges(Protocol):
         self, digest: bytes, kind: Kind, code: bytes, mail: Mail, *, ttl: int
     ) -> LoadedChallenge | None:
         """Put `code` in the place of the old one and queue the mail, if `challenge.may_resend`. As it is afterwards."""
-
-    async def redeem_challenge(
-        self,
-        challenge: Challenge,
-        session: Session,
-        *,
-        replaces: str | None,
-        mail: Mail | None = None,
-        room: Room | None = None,
-    ) -> Sequence[Displaced] | None:
-        """End the challenge, give its last try back and insert the session, as `insert_session` does. None, and nothing
-        written, unless it is open, its code still is `challenge.code` and its user active.
-
-        That the password still is the one that was verified needs no asking: a change of it ends the challenge.
-        """
 
     async def end_challenge(self, digest: bytes) -> bool:
         """End an open one; False when there is none."""
@@ -287,26 +265,10 @@ class Events(Protocol):
         at `since` itself only what is behind the id `after`, so that the last row of a page leads to the next."""
 
 
-class Store(Users, Outbox, Challenges, Links, Registrations, Factors, Own, Events, Repairs, Protocol):
+class Store(
+    Users, Outbox, Arrivals, Challenges, Links, Registrations, Factors, Own, Events, Repairs, Protocol
+):
     """Sessions, revocations and leases. All verbs raise Unavailable when the database does not answer."""
-
-    async def insert_session(
-        self,
-        session: Session,
-        *,
-        digest: str | None,
-        two_factor: bool = False,
-        replaces: str | None,
-        mail: Mail | None = None,
-        room: Room | None = None,
-    ) -> Sequence[Displaced] | None:
-        """Insert if the user is active and digest and second step still are as given, else None (nothing written).
-
-        `replaces` is a session of the same browser, whoever it is of, ended as End.REPLACED in the same transaction if
-        it has not ended. If the user then has more live sessions than `room.most`, those not used for longest end as
-        End.EVICTED, the new one never, and `room.mail` is queued; else `mail` is. However many sign in at once, they
-        leave no more than that. Returns what it ended.
-        """
 
     async def load_session(self, sid: str) -> LoadedSession | None: ...
 

@@ -117,8 +117,8 @@ def test_a_known_device_is_no_news_and_costs_no_look_up(lab: Lab) -> None:
     lab.store.first["list_sessions"] = [lambda: asked.append("list_sessions")] * 2
     by_device(lab, device(lab))
     assert (told(lab), asked) == ([], [])
-    by_device(lab, None)
-    assert asked == ["list_sessions"]
+    by_device(lab, None, client=Client("203.0.113.9", "Safari"))
+    assert (told(lab), asked) == (["new_device"], ["list_sessions"])
 
 
 @pytest.mark.parametrize("forged", [None, "", "x" * 76])

@@ -83,7 +83,7 @@ def test_one_that_began_and_ended_in_it_is_refused_though_nothing_is_known_of_it
     short = lab.session()
     step(end_one(lab.world, short.session.sid, End.REVOKED, user_id=short.user.id))
     rows = backup.restore()
-    lab.world.revocations._ended.clear()  # as in a process that starts now
+    lab.world.revocations.sids.clear()  # as in a process that starts now
     assert lab.guard(short) == "ok"
     done = again(lab, backup, rows)
     assert (done.sessions, done.unknown) == (0, 1)

@@ -3,6 +3,8 @@ One test a fact, run on every implementation (see contract.py)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from anyio import create_task_group
 
@@ -13,14 +15,16 @@ from tests.storage.samples import (
     new_factor,
     new_mail,
     new_session,
+    new_user,
     now_of,
     revoked_sids,
     stored_session,
     stored_user,
 )
 from watchword.core.challenge import Kind
+from watchword.core.rotation import Lineage
 from watchword.core.session import End, Session
-from watchword.core.user import User
+from watchword.core.user import Status, User
 from watchword.ports import Room, Store
 
 
@@ -39,6 +43,18 @@ async def used_in_turn(store: Store, user: User, count: int) -> list[Session]:
         await stored_session(store, user, last_used_at=now - (number + 2) * SECOND) for number in range(count)
     ]
     return sessions[::-1]
+
+
+async def quietly(store: Store, session: Session, **given: Any) -> bool:
+    """As from a known device, unless said otherwise."""
+    usual: dict[str, Any] = {
+        "digest": DIGEST,
+        "two_factor": False,
+        "most": 50,
+        "known": True,
+        "newcomer": False,
+    }
+    return await store.insert_quietly(session, **(usual | given))
 
 
 class ArrivalContract:
@@ -124,6 +140,65 @@ class ArrivalContract:
             assert [row.sid for row in ended] == ([old.sid] if mail is None else [])
             assert (room.mail if mail is None else mail).id in await mails(store)
             assert new.sid in await live(store, user)
+
+    async def test_a_sign_in_that_is_no_news_is_inserted_quietly(self, store: Store) -> None:
+        """ASVS 6.3.5: by a known device; in the first day of an account; beside a live session of the same browser and
+        network."""
+        for known, newcomer, before, inserted in (
+            (True, False, [], True),
+            (False, True, [], True),
+            (False, False, [], False),
+            (False, True, ["elsewhere"], False),
+            (False, False, ["elsewhere"], False),
+            (False, False, ["here", "elsewhere"], True),
+            (True, False, ["elsewhere"], True),
+        ):
+            user = await stored_user(store)
+            for context in before:
+                await stored_session(store, user, lineage=Lineage(context=context))
+            session = new_session(user, lineage=Lineage(context="here"))
+            done = await quietly(store, session, known=known, newcomer=newcomer)
+            assert done is inserted, (known, newcomer, before)
+            loaded = await store.load_session(session.sid)
+            assert (loaded is not None and loaded.session == session) is inserted
+        assert await mails(store) == []
+
+    async def test_only_a_live_session_of_their_own_vouches(self, store: Store) -> None:
+        """ASVS 6.3.5."""
+        user, now = await stored_user(store), await now_of(store)
+        here = Lineage(context="here")
+        over = await stored_session(store, user, lineage=here)
+        await store.end_session(over.sid, End.LOGOUT, now=now)
+        await stored_session(store, user, lineage=here, idle_until=now - SECOND)
+        await stored_session(store, user, lineage=here, idle_until=now - SECOND, ends_at=now - SECOND)
+        await stored_session(store, await stored_user(store), lineage=here)
+        assert not await quietly(store, new_session(user, lineage=here), known=False, newcomer=False)
+        assert await quietly(store, new_session(user, lineage=here), known=False, newcomer=True)
+
+    async def test_who_has_changed_is_not_signed_in_quietly_either(self, store: Store) -> None:
+        """Attacks 44, 45: another password, another second step, not active, not there."""
+        user = await stored_user(store)
+        assert not await quietly(store, new_session(user), digest="other")
+        assert not await quietly(store, new_session(user), two_factor=True)
+        assert not await quietly(store, new_session(new_user()))
+        await store.change_status(user.id, Status.DISABLED, now=await now_of(store))
+        assert not await quietly(store, new_session(user))
+        assert await live(store, user) == set()
+
+    async def test_of_twenty_who_sign_in_quietly_at_once_five_are_let_in(self, store: Store) -> None:
+        """ASVS 7.1.2: what would be one too many is not quiet."""
+        user, done = await stored_user(store), []
+
+        async def sign_in() -> None:
+            done.append(await quietly(store, new_session(user), most=5))
+
+        async with create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(sign_in)
+        assert len(await live(store, user)) == 5 == sum(done)
+        [one, *_] = await live(store, user)
+        await store.end_session(one, End.LOGOUT, now=await now_of(store))
+        assert [await quietly(store, new_session(user), most=5) for _ in range(2)] == [True, False]
 
     async def test_of_twenty_who_sign_in_at_once_five_stay(self, store: Store) -> None:
         """ASVS 7.1.2: each counts what the one before has left."""

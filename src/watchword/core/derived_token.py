@@ -12,9 +12,9 @@ from __future__ import annotations
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from watchword.core.keys import KeyRing, Purpose
+from watchword.core.uuid7 import raw_of, text_of
 
 LENGTH = 84
 MAX_GENERATION = 2**63 - 1
@@ -82,8 +82,8 @@ def read(token: bytes, prefix: bytes) -> Presented | None:
     generation = int.from_bytes(raw[20:28], "big")
     if raw[:1] != _VERSION or generation > MAX_GENERATION:
         return None
-    return Presented(str(UUID(bytes=raw[4:20])), generation, key_id=raw[1:4], tag=raw[28:])
+    return Presented(text_of(raw[4:20]), generation, key_id=raw[1:4], tag=raw[28:])
 
 
 def _body(sid: str, generation: int) -> bytes:
-    return UUID(sid).bytes + generation.to_bytes(8, "big")
+    return raw_of(sid) + generation.to_bytes(8, "big")

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from watchword.core.base64url import decode, encode
+from watchword.core.base64url import decode, decode_any, encode
 from watchword.core.keys import KeyRing, Purpose, RootSecret
 from watchword.errors import InvalidToken, SettingsError
 from watchword.settings import Algorithm
@@ -68,13 +68,12 @@ class Jws:
         if key is None:
             raise InvalidToken
         try:
-            signature = decode(signature_segment)
-            if not self._algorithm.verify(signing_input, signature, key.key):
+            if not self._algorithm.verify(signing_input, decode(signature_segment), key.key):
                 raise InvalidToken
-            text = decode(payload_segment)
-            payload = json.loads(text)
-            # A name twice, an escape, NaN, a blank, UTF-16: nothing that `sign` writes (ASVS 5.0 1.5.3).
-            if type(payload) is not dict or _json(payload) != text:
+            payload, _ = _read(decode_any(payload_segment).decode())
+            # Another spelling in base64url, a name twice, an escape, NaN, a blank, more behind it: nothing that `sign`
+            # writes (ASVS 5.0 1.5.3).
+            if type(payload) is not dict or encode(_json(payload)) != payload_segment:
                 raise InvalidToken
         except (ValueError, RecursionError):
             raise InvalidToken from None
@@ -137,9 +136,13 @@ def _header(algorithm: Algorithm, kid: str, purpose: Purpose) -> bytes:
     return encode(_json({"alg": algorithm.value, "kid": kid, "typ": _TYPES[purpose]}))
 
 
+_read = json.JSONDecoder().raw_decode
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def _json(value: Any) -> bytes:
     """The one way in which claims are written. Raises ValueError for what is no JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _write(value).encode()
 
 
 def _pem(key: Any) -> bytes:

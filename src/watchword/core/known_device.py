@@ -54,6 +54,9 @@ def unfamiliar(client: Client, user: User, live: Iterable[Session], now: int) ->
     day of the account.
     """
     contexts = {session.lineage.context for session in live}
-    if not contexts:
-        return now - user.created_at >= NEWCOMER
-    return client.context not in contexts
+    return client.context not in contexts if contexts else not newcomer(user, now)
+
+
+def newcomer(user: User, now: int) -> bool:
+    """Whether a user without live sessions is one who has just come."""
+    return now - user.created_at < NEWCOMER

@@ -58,6 +58,10 @@ def budget_of(event: Event) -> str | None:
 
 def tidied(event: Event) -> Event:
     """The same in text that every sink can take: printable, and no longer than it may be."""
+    words = (event.name, event.user_id, event.sid, event.ip, event.by)
+    detail = event.detail
+    if event.ip != "" and _fit(detail, MAX_DETAIL) and all(_fit(word, MAX_WORD) for word in words):
+        return event
     return replace(
         event,
         name=_printable(event.name, MAX_WORD) or "",
@@ -109,8 +113,12 @@ def exact_instant(micros: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06}Z"
 
 
+def _fit(text: str | None, most: int) -> bool:
+    return text is None or (text.isprintable() and len(text) <= most)
+
+
 def _printable(text: str | None, most: int) -> str | None:
     """Control and direction characters, and halves of pairs, which no database takes, become replacement characters."""
-    if text is None or (text.isprintable() and len(text) <= most):
+    if text is None or _fit(text, most):
         return text
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])

@@ -63,8 +63,10 @@ class Revocations:
         self.through = 0
         """How far the database was read, by its own clock."""
         self._most = most
-        self._ended: dict[str, int] = {}
-        self._tokens_from: dict[str, int] = {}
+        self.sids: dict[str, int] = {}
+        """When each ended, by sid. To be read by who asks at every request, and by nobody kept: it is replaced."""
+        self.seconds: dict[str, int] = {}
+        """As `tokens_from`, by user; the same holds."""
         self._read_at: int | None = None
         self._pruned_at = 0
         self._full = False
@@ -72,14 +74,14 @@ class Revocations:
         self._listeners: list[Heard] = []
 
     def __len__(self) -> int:
-        return len(self._ended) + len(self._tokens_from)
+        return len(self.sids) + len(self.seconds)
 
     def ended(self, sid: str) -> bool:
-        return sid in self._ended
+        return sid in self.sids
 
     def tokens_from(self, user_id: str) -> int:
         """The second before which this user's access tokens are refused; 0 when there is none."""
-        return self._tokens_from.get(user_id, 0)
+        return self.seconds.get(user_id, 0)
 
     def overdue(self, now: int) -> bool:
         """Whether the database was not read for so long that these maps may lack something."""
@@ -110,14 +112,14 @@ class Revocations:
 
     def add(self, ended: Iterable[Revoked] = (), tokens_from: Iterable[TokensFrom] = ()) -> frozenset[str]:
         """Take in what was written here or read elsewhere; returns the sids that are new."""
-        fresh = {row.sid: row.at for row in ended if row.sid not in self._ended}
+        fresh = {row.sid: row.at for row in ended if row.sid not in self.sids}
         moved: dict[str, int] = {}
         for row in tokens_from:
-            if row.second > max(self._tokens_from.get(row.user_id, 0), moved.get(row.user_id, 0)):
+            if row.second > max(self.seconds.get(row.user_id, 0), moved.get(row.user_id, 0)):
                 moved[row.user_id] = row.second
         if len(self) + len(fresh) + len(moved) <= self._most:
-            self._ended.update(fresh)
-            self._tokens_from.update(moved)
+            self.sids.update(fresh)
+            self.seconds.update(moved)
         elif fresh or moved:
             self._full, self._full_until = True, 0  # until when is known at the next reading
         if (fresh or moved) and self._listeners:
@@ -128,8 +130,8 @@ class Revocations:
     def window(self, since: int) -> tuple[list[Revoked], list[TokensFrom]]:
         """What is known to have ended at `since` or later, and whose tokens count from that second or a later one.
         Costs the length of the maps."""
-        ended = [Revoked(sid, at) for sid, at in self._ended.items() if at >= since]
-        moved = [TokensFrom(user, s) for user, s in self._tokens_from.items() if s * 1_000_000 >= since]
+        ended = [Revoked(sid, at) for sid, at in self.sids.items() if at >= since]
+        moved = [TokensFrom(user, s) for user, s in self.seconds.items() if s * 1_000_000 >= since]
         return ended, moved
 
     def read(self, now: int, through: int = 0) -> None:
@@ -142,8 +144,6 @@ class Revocations:
             return
         self._pruned_at = now
         horizon = now - self.keep
-        self._ended = {sid: at for sid, at in self._ended.items() if at > horizon}
-        self._tokens_from = {
-            user: second for user, second in self._tokens_from.items() if second * 1_000_000 > horizon
-        }
+        self.sids = {sid: at for sid, at in self.sids.items() if at > horizon}
+        self.seconds = {user: second for user, second in self.seconds.items() if second * 1_000_000 > horizon}
         self._full = self._full and now < self._full_until

@@ -50,8 +50,13 @@ class Client:
 
         IPv4 counts by /24 and IPv6 by /48, so that a new lease of the same network is no change.
         """
-        text = f"{network_of(self.ip)}\n{self.user_agent[:MAX_USER_AGENT]}"
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return _context(self.ip, self.user_agent[:MAX_USER_AGENT])
+
+
+@lru_cache(1024)
+def _context(ip: str, user_agent: str) -> str:
+    text = f"{network_of(ip)}\n{user_agent}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @lru_cache(4096)

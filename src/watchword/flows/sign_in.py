@@ -7,8 +7,8 @@ import secrets
 from watchword import events
 from watchword.core import session as sessions
 from watchword.core.challenge import Challenge
-from watchword.core.known_device import unfamiliar
-from watchword.core.session import Client
+from watchword.core.known_device import newcomer, unfamiliar
+from watchword.core.session import Client, Session
 from watchword.core.user import User
 from watchword.core.uuid7 import uuid7
 from watchword.events import Event
@@ -37,7 +37,8 @@ async def start_session(
     `replaces` is the session that the same browser was signed in with; it ends in the same transaction
     (ASVS 5.0 7.2.4, SECURITY-TARGET attack 32). `known` says that the browser has proved that the user has signed in on
     it before: the owner is told of any other, unless a live session is of the same browser and network, and of sessions
-    that end because there are more than `max_sessions` (ASVS 5.0 6.3.5, 7.1.2). `redeeming` is the challenge whose
+    that end because there are more than `max_sessions` (ASVS 5.0 6.3.5, 7.1.2). Most sign-ins are neither, and no
+    message is sealed for those. `redeeming` is the challenge whose
     answer was right: it and no other request opens the session, in that transaction too; None if it was redeemed or has
     ended meanwhile (attack 53).
     """
@@ -52,6 +53,19 @@ async def start_session(
         now=now,
         lives=world.lives,
     )
+    if (
+        replaces is None
+        and redeeming is None
+        and await world.store.insert_quietly(
+            session,
+            digest=user.digest,
+            two_factor=user.two_factor,
+            most=world.max_sessions,
+            known=known,
+            newcomer=newcomer(user, now),
+        )
+    ):
+        return _started(world, session, user, now=now, read_at=read_at)
     new = not known and unfamiliar(client, user, await world.store.list_sessions(user.id, now=now), now)
     mail = notice(world, NEW_DEVICE, user, client=client, now=now) if new else None
     most = world.max_sessions
@@ -75,5 +89,10 @@ async def start_session(
         world.mail_queued()
     for row in displaced:
         tell(world, [row], user_id=row.user_id, reason=row.end, now=now, ip=client.ip)
-    world.emit(Event(events.SIGNED_IN, now, user.id, session.sid, client.ip, "+".join(amr)))
+    return _started(world, session, user, now=now, read_at=read_at)
+
+
+def _started(world: World, session: Session, user: User, *, now: int, read_at: int) -> Grant:
+    """Tell of a session that is written."""
+    world.emit(Event(events.SIGNED_IN, now, user.id, session.sid, session.ip, "+".join(session.amr)))
     return grant(world, session, user, now=now, read_at=read_at)

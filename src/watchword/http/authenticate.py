@@ -39,8 +39,9 @@ class Authenticator:
         Raises InvalidToken, TokenExpired, SessionEnded, BadRequest (two tokens that disagree), CsrfRejected.
         """
         bearer, cookie = self.tokens(scope["headers"])
+        verify = self._verifier.verify
         if bearer is not None:
-            principal = self._verifier.verify(bearer, now)
+            principal = verify(bearer, now)
             if cookie is not None and self._other(cookie, principal, now):
                 raise BadRequest(
                     "The Authorization header and the cookie are of different sessions: send one."
@@ -48,10 +49,9 @@ class Authenticator:
             return principal
         if cookie is None:
             return None
-        principal = self._verifier.verify(cookie, now)
-        if (
-            scope.get("method") not in SAFE_METHODS
-        ):  # a WebSocket handshake has no method and counts as unsafe
+        principal = verify(cookie, now)
+        # A WebSocket handshake has no method and counts as unsafe.
+        if scope.get("method") not in SAFE_METHODS:
             self._forgery.check(scope, now)
         return principal
 

@@ -33,7 +33,9 @@ class ClientAddresses:
                 forwarded.append(value)
         if forwarded and self._trusts(address):
             address = self._behind_proxies(address, b",".join(forwarded).decode("latin-1").split(","))
-        text = "".join(filter(str.isprintable, user_agent[:MAX_USER_AGENT].decode("latin-1")))
+        text = user_agent[:MAX_USER_AGENT].decode("latin-1")
+        if not text.isprintable():
+            text = "".join(filter(str.isprintable, text))
         return Client(ip=str(address) if address else "", user_agent=text)
 
     def _behind_proxies(self, peer: _Address | None, hops: Sequence[str]) -> _Address | None:

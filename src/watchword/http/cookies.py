@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from watchword.errors import InvalidToken
 from watchword.http.problem import Headers
@@ -103,6 +103,15 @@ class Cookies:
     two_factor: Cookie
     device: Cookie
     modes: tuple[Mode, ...]
+    enabled: tuple[Cookie, ...] = field(init=False)
+    """Those that hold sessions of the enabled modes, each once."""
+    _starts: tuple[bytes, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        enabled = tuple(dict.fromkeys(cookie for mode in self.modes for cookie in self.of(mode)))
+        ours = (*enabled, self.two_factor, self.csrf, self.csrf_session)
+        object.__setattr__(self, "enabled", enabled)
+        object.__setattr__(self, "_starts", tuple(cookie.name.encode() + b"=" for cookie in ours))
 
     def of(self, mode: Mode) -> tuple[Cookie, ...]:
         """Those that hold a session of this mode."""
@@ -118,17 +127,10 @@ class Cookies:
             case Mode.BEARER:
                 return ()
 
-    @property
-    def enabled(self) -> tuple[Cookie, ...]:
-        """Those that hold sessions of the enabled modes, each once."""
-        return tuple(dict.fromkeys(cookie for mode in self.modes for cookie in self.of(mode)))
-
     def carried(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether a request brings any cookie that stands for a session of ours, or for what comes before one, in
         whatever number. That of a known device does neither, and stays when a program has signed out."""
-        ours = (*self.enabled, self.two_factor, self.csrf, self.csrf_session)
-        starts = [cookie.name.encode() + b"=" for cookie in ours]
-        return any(start in line for name, line in headers if name == b"cookie" for start in starts)
+        return any(start in line for name, line in headers if name == b"cookie" for start in self._starts)
 
 
 def cookies(settings: Settings) -> Cookies:

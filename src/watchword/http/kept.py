@@ -218,8 +218,10 @@ def joined(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> Headers:
     """The headers of an answer with the lines of a renewal, which is for nobody's cache. A cookie that the answer sets
     by itself stays as it says: it knows better, be it a sign-out or a step-up (RFC 6265bis §4.1.1)."""
     own = list(headers)
+    if LINES_KEY not in scope:
+        return own
     told = {value.partition(b"=")[0] for name, value in own if name.lower() == b"set-cookie"}
-    lines = [line for line in scope.get(LINES_KEY, ()) if line[1].partition(b"=")[0] not in told]
+    lines = [line for line in scope[LINES_KEY] if line[1].partition(b"=")[0] not in told]
     if not lines:
         return own
     return [*(line for line in own if line[0].lower() != b"cache-control"), *lines, NO_STORE]

@@ -13,7 +13,7 @@ from watchword.core.user import User
 
 def instant(micros: int) -> str:
     """RFC 3339 in UTC, whole seconds."""
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(micros // 1_000_000, UTC).isoformat()[:-6] + "Z"
 
 
 def user_json(user: User) -> dict[str, Any]:

@@ -122,6 +122,8 @@ class Site:
     async def signed_in_before(self, headers: Headers) -> str | None:
         """The session that this browser's jar holds, which a new one replaces: what could renew it tells, and no
         access token, which somebody may have taken from elsewhere (SECURITY-TARGET attack 40)."""
+        if not any(name == b"cookie" for name, _ in headers):
+            return None
         brought = self.delivery.in_jar(headers)
         loaded = await holder(self.world, replace(brought, access=None))
         return loaded.session.sid if loaded else None

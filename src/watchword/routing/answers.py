@@ -5,6 +5,7 @@ Sources: RFC 9457; ASVS 5.0 4.1.1, 15.3.1.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -156,14 +157,26 @@ class Reply(Protocol):
     ) -> Response: ...
 
 
+class _Written(Response):
+    """JSON as it is, without what Response works out by itself for any kind of content."""
+
+    def __init__(self, body: bytes, lines: Headers, status: int) -> None:
+        self.status_code = status
+        self.background = None
+        self.body = body
+        length = (b"content-length", b"%d" % len(body))
+        self.raw_headers = [length, (b"content-type", b"application/json"), *lines]
+
+
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def replies(case: FieldCase) -> Reply:
     """A JSON answer with extra header lines, its keys in the case that the settings name."""
     spell: Callable[[Any], Any] = _in_camel_case if case is FieldCase.CAMEL else lambda body: body
 
     def reply(body: dict[str, Any], lines: Headers | None = None, *, status: int = 200) -> Response:
-        response = JSONResponse(spell(body), status_code=status)
-        response.raw_headers.extend(lines or ())
-        return response
+        return _Written(_write(spell(body)).encode(), lines or [], status)
 
     return reply
 

@@ -83,12 +83,12 @@ class OurRoutes:
         self._plain = {route.path: route for route in app.routes if isinstance(route, PlainRoute)}
         self._docs = docs
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """As a plain function it has no part in what resumes a request that waited."""
         route = self._plain.get(path_of(scope)) if scope.get("method") == "POST" else None
         if route is None:
-            await self._app(scope, receive, send)
-        else:
-            await self._answer(route, scope, receive, send)
+            return self._app(scope, receive, send)
+        return self._answer(route, scope, receive, send)
 
     async def _answer(self, route: PlainRoute, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = route  # as FastAPI does for its own

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from watchword.errors import BadRequest, FieldError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from watchword.http.problem import Scope
@@ -59,21 +59,23 @@ async def read(request: Request, model: type[M]) -> M:
 
 
 async def _arrived(request: Request) -> bytes:
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > MAX_BODY:
-        raise PayloadTooLarge
-    chunks = bytearray()
+    for name, length in request.scope["headers"]:
+        if name == b"content-length" and length.isdigit() and int(length[:20]) > MAX_BODY:
+            raise PayloadTooLarge
+    chunks, receive = bytearray(), request.receive
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                chunks += chunk
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise BadRequest("The body did not arrive.")
+                chunks += message.get("body", b"")
                 if len(chunks) > MAX_BODY:
                     raise PayloadTooLarge
+                if not message.get("more_body", False):
+                    return bytes(chunks)
     except TimeoutError:
         raise BadRequest("The body took too long to arrive.") from None
-    except ClientDisconnect:
-        raise BadRequest("The body did not arrive.") from None
-    return bytes(chunks)
 
 
 def _check_media_type(scope: Scope) -> None:
@@ -86,7 +88,7 @@ def _check_media_type(scope: Scope) -> None:
 
 def _parse(raw: bytes) -> Any:
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        return _decode(raw.decode("utf-8"))
     except (ValueError, RecursionError):
         raise BadRequest("The body is not valid JSON in UTF-8, or names a key twice.") from None
 
@@ -101,6 +103,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
+
+_decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse).decode
 
 _CODES = {
     "missing": ("missing", "This field is required."),

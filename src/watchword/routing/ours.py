@@ -32,7 +32,10 @@ class OurPaths:
 
     def reached(self, scope: Scope) -> bool:
         """Whether a request is for us."""
-        path = path_of(scope) if scope.get("root_path") else scope["path"]
+        path: str = path_of(scope) if scope.get("root_path") else scope["path"]
+        below = self._below
+        if below is not None and not path.startswith(below) and path not in self._alone:
+            return False  # at once: nearly all requests to an app are for the app
         return self._claims(path) and scope["type"] == "http"
 
     def check(self, declared: Iterable[str]) -> None:

@@ -134,6 +134,26 @@ class MemoryStore(MemoryOwn, MemoryRegistrations, MemoryEvents):
             return None
         return await self._start(session, replaces, mail, room)
 
+    async def insert_quietly(
+        self,
+        session: Session,
+        *,
+        digest: str | None,
+        two_factor: bool,
+        most: int,
+        known: bool,
+        newcomer: bool,
+    ) -> bool:
+        live = await MemoryStore.list_sessions(self, session.user_id, now=self._clock.now())
+        contexts = {row.lineage.context for row in live}
+        familiar = known or session.lineage.context in contexts or (newcomer and not live)
+        if len(live) >= most or not familiar:
+            return False
+        inserted = await MemoryStore.insert_session(
+            self, session, digest=digest, two_factor=two_factor, replaces=None
+        )
+        return inserted is not None
+
     async def redeem_challenge(
         self,
         challenge: Challenge,

@@ -36,6 +36,22 @@ class ArrivalVerbs(ABC):
         parameters = session_parameters(session) | {"digest": digest, "two_factor": two_factor}
         return await self._arrive(self._statements.insert_session, parameters, replaces, mail, room)
 
+    async def insert_quietly(
+        self,
+        session: Session,
+        *,
+        digest: str | None,
+        two_factor: bool,
+        most: int,
+        known: bool,
+        newcomer: bool,
+    ) -> bool:
+        parameters = session_parameters(session) | {"digest": digest, "two_factor": two_factor}
+        parameters |= {"most": most, "known": known, "newcomer": newcomer}
+        script = self._statements.insert_quietly
+        results = await self._write(script, parameters)
+        return len(results) == len(script) and bool(results[-1])
+
     async def redeem_challenge(
         self,
         challenge: Challenge,

@@ -10,7 +10,6 @@ import asyncio
 import threading
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -24,12 +23,8 @@ QUEUE = 4096
 """Jobs that may wait: about a second's work. Beyond it waiting would be longer than a client's patience."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked(Generic[Job]):
-    job: Job
-    at: float
-    loop: AbstractEventLoop
-    future: Future[Any]
+_Asked = tuple[Job, float, AbstractEventLoop, Future[Any]]
+"""A job, when it was asked for, in which loop, and who waits for it."""
 
 
 class BatchThread(Generic[Job, Result]):
@@ -76,7 +71,7 @@ class BatchThread(Generic[Job, Result]):
             if not self._started:
                 self._started = True
                 self._thread.start()
-            self._queue.put(_Asked(job, monotonic(), loop, future))
+            self._queue.put((job, monotonic(), loop, future))
         return await future
 
     async def close(self) -> None:
@@ -90,12 +85,12 @@ class BatchThread(Generic[Job, Result]):
 
     def _run(self) -> None:
         while batch := self._next():
-            jobs = [asked.job for asked in batch]
+            jobs = [asked[0] for asked in batch]
             self.batches += 1
             self.jobs += len(jobs)
             outcomes: Sequence[Result | Exception]
             try:
-                outcomes = self._serve(jobs, batch[0].at)
+                outcomes = self._serve(jobs, batch[0][1])
             except Exception as error:  # noqa: BLE001 - a thread that died would leave every later asker waiting
                 outcomes = [error] * len(jobs)
             _answer(batch, outcomes)
@@ -117,8 +112,8 @@ class BatchThread(Generic[Job, Result]):
 
 def _answer(batch: Sequence[_Asked[Any]], outcomes: Sequence[Any]) -> None:
     by_loop: dict[AbstractEventLoop, list[tuple[Future[Any], Any]]] = {}
-    for asked, outcome in zip(batch, outcomes, strict=True):
-        by_loop.setdefault(asked.loop, []).append((asked.future, outcome))
+    for (_, _, loop, future), outcome in zip(batch, outcomes, strict=True):
+        by_loop.setdefault(loop, []).append((future, outcome))
     for loop, answers in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle, answers)

@@ -43,7 +43,8 @@ class Now(FunctionElement[int]):
 
 @compiles(Now, "sqlite")
 def _now_sqlite(element: Now, compiler: SQLCompiler, **options: Any) -> str:
-    return "ww_now()"
+    # As a query of its own SQLite asks it once a statement, not twice a row that is compared with it.
+    return "(SELECT ww_now())"
 
 
 @compiles(Now, "postgresql")

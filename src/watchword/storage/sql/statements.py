@@ -25,7 +25,6 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ClauseElement,
-    ColumnElement,
     Dialect,
     Select,
     bindparam,
@@ -33,7 +32,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     literal_column,
     select,
     update,
@@ -54,7 +52,7 @@ from watchword.storage.sql import (
 )
 from watchword.storage.sql.clauses import Hint, Now, compiled, ending, limited, revoking
 from watchword.storage.sql.clauses import Script as Script
-from watchword.storage.sql.rows import SESSION, STARTED, SWAPPED, USER
+from watchword.storage.sql.rows import SESSION, SWAPPED, USER
 from watchword.storage.sql.tables import text, ww_revocation, ww_schema_version, ww_session, ww_user
 
 
@@ -87,6 +85,7 @@ class Statements:
     change_roles: Script
     delete_user: Script
     insert_session: Script
+    insert_quietly: Script
     replace: Script
     tell: Script
     tell_unless_crowded: Script
@@ -170,7 +169,8 @@ def compose(dialect: Dialect) -> Statements:
         disable=script(change_status, *end_all, challenges.end_all()),
         change_roles=script(_change_roles()),
         delete_user=script(lock_user, *end_all, delete(ww_user).where(_users_row).returning(_user.id)),
-        insert_session=script(_insert_session(*_as_verified)),
+        insert_session=script(arrivals.insert_session(*arrivals.AS_VERIFIED)),
+        insert_quietly=script(*arrivals.insert_quietly(dialect)),
         replace=script(*end_replaced),
         tell=script(arrivals.tell(crowded=None)),
         tell_unless_crowded=script(arrivals.tell(crowded=False)),
@@ -196,7 +196,7 @@ def compose(dialect: Dialect) -> Statements:
         issue_challenge=script(*challenges.issue()),
         attempt_challenge=script(*challenges.attempt()),
         resend_challenge=script(*challenges.resend()),
-        redeem_challenge=script(*challenges.redeem(), _insert_session()),
+        redeem_challenge=script(*challenges.redeem(), arrivals.insert_session()),
         end_challenge=script(challenges.end()),
         sweep_challenges=script(challenges.sweep(~registrations.waited_for())),
         add_factor=script(*challenges.add_factor(acting=False), *ending(*others, challenges.added())),
@@ -282,23 +282,6 @@ def _change_roles() -> ClauseElement:
         )
         .returning(_user.tokens_from, Hint())
     )
-
-
-_as_verified = (
-    _user.digest.is_not_distinct_from(bindparam("digest")),
-    _user.two_factor == bindparam("two_factor"),
-)
-"""Password and second step as they were when the sign-in was let through (DESIGN §4.4)."""
-
-
-def _insert_session(*conditions: ColumnElement[bool]) -> ClauseElement:
-    """Only while the user is active."""
-    allowed = (
-        select(*(bindparam(name, type_=_session[name].type) for name in STARTED))
-        .where(_users_row, _active, *conditions)
-        .with_for_update(key_share=True)
-    )
-    return insert(ww_session).from_select(STARTED, allowed).returning(_session.sid)
 
 
 def _swap_session() -> ClauseElement:
