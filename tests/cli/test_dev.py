@@ -52,7 +52,8 @@ def test_a_stranger_signs_in_with_what_is_printed_and_is_still_signed_in_after_a
         assert printed
         urls = re.findall(r"(http://127\.0\.0\.1:\d+)(/\S+)", banner)
         assert [path for _, path in urls] == [
-            *("/auth/", "/profile", "/auth/dev/inbox", "/auth/openapi.json")
+            *("/auth/", "/profile", "/auth/account", "/auth/dev/promises", "/auth/dev/inbox"),
+            "/auth/openapi.json",
         ]
         home = urls[0][0]
         browser = Browser(home)

@@ -69,7 +69,9 @@ class _Read:
 @yes
 @as_json
 def restore(since: int | None, files: tuple[Path, ...], end_all: bool, yes: bool, as_json: bool) -> None:
-    """Do again what a restored database has lost: ends of sessions, disablings, changes of passwords, deletions.
+    """Do again what a restored database has lost.
+
+    Ends of sessions, disablings, changes of passwords and deletions.
 
     Stop the servers first. May be run twice.
     """
