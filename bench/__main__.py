@@ -18,6 +18,7 @@ from bench.load import tool
 from bench.logins import login
 from bench.mails import mail
 from bench.memory import memory
+from bench.peers.part import FULL, QUICK, peers
 from bench.refreshes import refresh
 from bench.sweeps import sweep
 from bench.table import Line, shown
@@ -42,6 +43,7 @@ PARTS = {
     "enumeration": Part(enumeration, full=(20, 0), quick=(2, 0)),
     "sweep": Part(sweep, full=(20, 6), quick=(3, 5)),
     "memory": Part(memory, full=(3, 0), quick=(1, 0)),
+    "peers": Part(peers, full=FULL, quick=QUICK),
     "import": Part(imports, full=(9, 0), quick=(2, 0)),
 }
 
