@@ -1,4 +1,4 @@
-"""The comparison by itself: `python -m bench.peers [--quick] [--keep] [guard refresh login]`."""
+"""The comparison by itself: `python -m bench.peers [--quick] [--rounds N] [--keep] [guard refresh login]`."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ def main() -> None:
         "operations", nargs="*", metavar="OPERATION", help=f"of {', '.join(OPERATIONS)}; or all"
     )
     reader.add_argument("--quick", action="store_true", help="a minute or two, and rougher")
+    reader.add_argument("--rounds", type=int, help=f"instead of {FULL[0]}, or {QUICK[0]} with --quick")
     reader.add_argument("--keep", action="store_true", help="make these ratios the baseline")
     asked = reader.parse_args()
     if unknown := set(asked.operations) - set(OPERATIONS):
         reader.error(f"there is no operation {', '.join(sorted(unknown))}")
     if asked.keep and asked.operations:
         reader.error("a baseline is of all operations")
+    rounds, seconds = QUICK if asked.quick else FULL
     _, load_core = machine.cores()
     machine.stay_on(load_core)
     with folder() as place:
         lines = measured(
-            place, *(QUICK if asked.quick else FULL), asked.operations or OPERATIONS, keep=asked.keep
+            place, asked.rounds or rounds, seconds, asked.operations or OPERATIONS, keep=asked.keep
         )
     print(shown(lines))
     sys.exit(any(line.missed for line in lines))

@@ -33,7 +33,7 @@ def measured(place: Path, rounds: int, seconds: int, operations: Iterable[str], 
         print(f"bench: {name} is not measured: {reason}", file=sys.stderr)
     if set(asked) != set(OPERATIONS):
         return lines
-    kind = "A QUICK RUN, rough: " if (rounds, seconds) == QUICK else ""
+    kind = "A QUICK RUN, rough: " if rounds < FULL[0] or seconds < FULL[1] else ""
     run = f"{kind}{rounds} interleaved rounds of {seconds} s each, {time.monotonic() - begun:.0f} s in all"
     if keep:
         keep_as_baseline(lines)

@@ -27,7 +27,10 @@ class Wire:
 
     def take(self, answer: bytes) -> None:
         head, _, body = answer.partition(b"\r\n\r\n")
-        self.cookies |= {name.decode(): value.decode() for name, value in _SET_COOKIE.findall(head)}
+        for name, value in _SET_COOKIE.findall(head):
+            self.cookies.pop(name.decode(), None)
+            if value:  # else it is taken back
+                self.cookies[name.decode()] = value.decode()
         self.body = json.loads(body) if body else {}
 
     def login(self) -> bytes:
