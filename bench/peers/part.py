@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -24,6 +25,8 @@ def peers(place: Path, rounds: int, seconds: int) -> list[Line]:
 
 def measured(place: Path, rounds: int, seconds: int, operations: Iterable[str], *, keep: bool) -> list[Line]:
     """The results are written if all operations are measured; `keep` makes the ratios the baseline."""
+    # The servers lead sessions of their own: who ends this run must not leave them behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: terminated"))
     asked = list(operations)
     head = machine.description(tool(), place)
     begun = time.monotonic()
