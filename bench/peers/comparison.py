@@ -79,14 +79,15 @@ def compared(place: Path, rounds: int, seconds: int, operations: Sequence[str]) 
                 contestants, place, big and _for_asyncpg(big[1]["database_url"]), outcome
             ) as servers:
                 measures = {
-                    name: _MEASURES[operation](server, wire, seconds)
-                    for name, (server, wire) in servers.items()
+                    name: _MEASURES[operation](server, each.wire) for name, (server, each) in servers.items()
                 }
-                for measure in measures.values():
-                    measure()  # warms up, and shows that the answers are right
+                for name, (_, each) in servers.items():
+                    measures[name](max(each.warm_up, seconds))  # this shows too that the answers are right
                 for server, _ in servers.values():
                     server.loads.clear()
-                outcome.figures[operation] = interleaved(rounds, measures)
+                outcome.figures[operation] = interleaved(
+                    rounds, {name: partial(measure, seconds) for name, measure in measures.items()}
+                )
                 outcome.shares[operation] = {
                     name: median(load.cpu_seconds / load.seconds for load in server.loads)
                     for name, (server, _) in servers.items()
@@ -97,8 +98,8 @@ def compared(place: Path, rounds: int, seconds: int, operations: Sequence[str]) 
 @contextmanager
 def _started(
     contestants: list[Contestant], place: Path, postgres_url: str | None, outcome: Outcome
-) -> Iterator[dict[str, tuple[Process, type[Wire]]]]:
-    servers: dict[str, tuple[Process, type[Wire]]] = {}
+) -> Iterator[dict[str, tuple[Process, Contestant]]]:
+    servers: dict[str, tuple[Process, Contestant]] = {}
     with ExitStack() as stack:
         for each in contestants:
             try:
@@ -107,7 +108,7 @@ def _started(
                 outcome.missing[each.name] = str(error)
                 continue
             stack.callback(server.stop)
-            servers[each.name] = server, each.wire
+            servers[each.name] = server, each
         for server, _ in servers.values():
             server.wait_until_ready()
         yield servers
@@ -118,7 +119,7 @@ def _for_asyncpg(url: str) -> str:
     return urlunsplit(urlsplit(url)._replace(scheme="postgresql+asyncpg"))
 
 
-def _guard(server: Process, wire: type[Wire], seconds: int) -> Callable[[], float]:
+def _guard(server: Process, wire: type[Wire]) -> Callable[[int], float]:
     (person,) = _signed_in(server, wire, 1)
     line = person.guard_line()
     answers: list[bytes] = []
@@ -127,7 +128,7 @@ def _guard(server: Process, wire: type[Wire], seconds: int) -> Callable[[], floa
     if len(body.replace(b" ", b"")) != len('{"id":""}') + 36:
         raise WrongAnswerError(f"not as long as the others' answers: {body!r}")
 
-    def measure() -> float:
+    def measure(seconds: int) -> float:
         with server.under_load() as spent:
             answered = gets(f"http://127.0.0.1:{server.port}/item", [line], seconds)
         return answered / spent.cpu_seconds
@@ -135,10 +136,10 @@ def _guard(server: Process, wire: type[Wire], seconds: int) -> Callable[[], floa
     return measure
 
 
-def _refresh(server: Process, wire: type[Wire], seconds: int) -> Callable[[], float]:
+def _refresh(server: Process, wire: type[Wire]) -> Callable[[int], float]:
     people = _signed_in(server, wire, PEOPLE)
 
-    def measure() -> float:
+    def measure(seconds: int) -> float:
         answered = 0
 
         def follow(person: Wire, answer: bytes) -> bytes | None:
@@ -158,10 +159,10 @@ def _refresh(server: Process, wire: type[Wire], seconds: int) -> Callable[[], fl
     return measure
 
 
-def _login(server: Process, wire: type[Wire], seconds: int) -> Callable[[], float]:
+def _login(server: Process, wire: type[Wire]) -> Callable[[int], float]:
     people = [wire(number) for number in range(PEOPLE)]
 
-    def measure() -> float:
+    def measure(seconds: int) -> float:
         answered = 0
 
         def follow(person: Wire, answer: bytes) -> bytes | None:
@@ -178,7 +179,7 @@ def _login(server: Process, wire: type[Wire], seconds: int) -> Callable[[], floa
     return measure
 
 
-_MEASURES: Mapping[str, Callable[[Process, type[Wire], int], Callable[[], float]]] = {
+_MEASURES: Mapping[str, Callable[[Process, type[Wire]], Callable[[int], float]]] = {
     "guard": _guard,
     "refresh": _refresh,
     "login": _login,
