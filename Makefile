@@ -4,12 +4,12 @@
 #   make test     every test; what needs PostgreSQL, Node or Chromium skips with a reason when it is missing
 #   make check    format, lint, types, import contracts (with CI=true it reports formatting instead of doing it), and
 #                 whether each requirement has a test
-#   make bench    the measurements, as tables
+#   make bench    the measurements, as tables, and bench/RESULTS.md; rougher and soon done: make bench-quick
 #   make faults   the long versions of the fault tests, and a table of what they measured
 #   make screenshots  pictures of every page into docs/images
 #   make setup    only make .venv/
 #   make node     only install what tests and examples run in Node, which `make test` does too where there is npm
-#   make requirements   compile requirements/dev.txt again (newer versions: ARGS=--upgrade)
+#   make requirements   compile requirements/dev.txt again (newer versions: ARGS=--upgrade); then bench-requirements
 #   make clean    remove caches and built files; .venv/ and databases stay
 #
 # ARGS="…" is handed to the tool: make test ARGS="-k rotation", make run ARGS="--port 9000".
@@ -25,7 +25,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PIP_INSTALL := $(PIP) install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup node run test check bench faults screenshots requirements clean
+.PHONY: help setup node run test check bench bench-quick bench-requirements faults screenshots requirements clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -91,6 +91,10 @@ check: setup
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
 
+# What one can wait for: neither the sweep nor the equal answers, which take most of the time.
+bench-quick: setup
+	$(BIN)/python -m bench --quick guard refresh login import peers $(ARGS)
+
 faults: setup
 	FAULTS=full $(BIN)/pytest -o faulthandler_timeout=3600 tests/faults $(ARGS)
 
@@ -101,6 +105,14 @@ requirements: setup
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --universal --python-version 3.11 --custom-compile-command "make requirements" \
 	  --extra postgres --extra redis --extra metrics --output-file requirements/dev.txt $(ARGS) pyproject.toml requirements/dev.in
+
+# Of the libraries beside which Watchword is measured: on the same FastAPI and the same server as ours.
+bench-requirements: setup
+	@grep -oE '^(fastapi|starlette|uvicorn|uvloop|httptools|pydantic)==[^ ;]+' requirements/dev.txt > $(VENV)/same.txt
+	for peer in bench/peers/*/requirements.in; do \
+	  $(BIN)/uv pip compile --quiet --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --universal --python-version 3.11 --custom-compile-command "make bench-requirements" \
+	    --constraint $(VENV)/same.txt --output-file $${peer%.in}.txt $(ARGS) $$peer || exit 1; done
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -19,6 +19,7 @@ from bench.logins import login
 from bench.mails import mail
 from bench.memory import memory
 from bench.others import others
+from bench.peers.part import FULL, QUICK, peers
 from bench.refreshes import refresh
 from bench.scales import scale, workers
 from bench.sweeps import sweep
@@ -49,6 +50,7 @@ PARTS = {
     "weight": Part(weight, full=(3, 0), quick=(1, 0)),
     "sweep": Part(sweep, full=(20, 6), quick=(3, 5)),
     "memory": Part(memory, full=(3, 0), quick=(1, 0)),
+    "peers": Part(peers, full=FULL, quick=QUICK),
     "import": Part(imports, full=(9, 0), quick=(2, 0)),
 }
 

@@ -1,0 +1,1 @@
+"""Watchword beside other libraries for the same work."""
