@@ -57,7 +57,7 @@ def test_a_stranger_signs_in_with_what_is_printed_and_is_still_signed_in_after_a
         ]
         home = urls[0][0]
         browser = Browser(home)
-        assert [browser.send("GET", path).status for _, path in urls] == [200] * 4
+        assert [browser.send("GET", path).status for _, path in urls] == [200] * 6
         assert browser.send("GET", "/auth/me").status == 401
 
         browser.sign_in(*printed.groups())
