@@ -80,8 +80,7 @@ async def test_hash_and_database_are_spans_within(exported: InMemorySpanExporter
     assert inside == [
         "watchword store.find_user",
         "watchword hasher.verify",
-        "watchword store.list_sessions",
-        "watchword store.insert_session",
+        "watchword store.insert_quietly",
     ]
 
 

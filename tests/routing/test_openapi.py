@@ -62,6 +62,7 @@ async def test_every_route_is_in_it_but_pages_files_an_alias_and_itself() -> Non
     assert told <= there
     assert {path for path, _ in there - told} == {
         *("/auth", "/auth/", "/auth/sign-up", "/auth/verify", "/auth/address", "/auth/forgot", "/auth/reset"),
+        *("/auth/account", "/auth/pages/{version}/{name}"),
         *("/auth/login/credentials", "/auth/openapi.json"),
         *(f"/auth/{name}.js" for name in ("client", "wire", "axios", "angular", "react")),
     }
