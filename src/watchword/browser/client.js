@@ -1,4 +1,4 @@
-// Who is signed in, and what changes that; each function is told of in types.js. Only a 401 from /refresh signs out.
+// Who is signed in, and what changes that. types.js tells of each function.
 
 /** @import { Auth, CreateAuth, Inside } from "./types.js" */
 
@@ -7,8 +7,7 @@ import { alone, AuthError, calls, fetching, folder, read, unsafe, wellFormed } f
 export { AuthError };
 
 const TRIES = 4;
-const PATIENCE = 5; // seconds
-// A 401 of these says nothing of the token.
+const PATIENCE = 5;
 const OTHER = /^(invalid_credentials|code_invalid|challenge_expired|reauthentication_required)$/;
 const ignore = () => {};
 
@@ -51,7 +50,7 @@ export const createAuth = (options = {}, world = globalThis) => {
     world.clearTimeout(my.timer);
     if (gone.signal.aborted) return;
     my.timer = world.setTimeout(tick, Math.min(Math.max(seconds, 0.5), 86_400) * 1000);
-    my.timer.unref?.(); // in Node it would keep the process alive
+    my.timer.unref?.();
   }
   const tick = () => (my.departing ? depart() : renew().catch(ignore));
 
@@ -60,7 +59,7 @@ export const createAuth = (options = {}, world = globalThis) => {
     Object.assign(my, { token, life, timeout, expires: at + life, failures: 0, blocked: 0 });
     my.taken += 1;
     if (renewsItself) world.clearTimeout(my.timer);
-    else arm(life * (0.75 + Math.random() / 10)); // not all tabs at once
+    else arm(life * (0.75 + Math.random() / 10));
   }
 
   /** @type {Inside["take"]} */
@@ -144,12 +143,12 @@ export const createAuth = (options = {}, world = globalThis) => {
 
   async function run() {
     if (my.departing) return false;
-    if (my.blocked > now() && state.error) throw state.error; // the server has said when
+    if (my.blocked > now() && state.error) throw state.error;
     let { taken, epoch } = my;
     const asked = now();
     return locked(async () => {
-      if (now() - asked > 0.02) await pause(0.05); // what another tab has to tell comes first
-      for (let tries = 1; my.taken === taken && my.epoch === epoch; tries += 1) { // else it is done, perhaps elsewhere
+      if (now() - asked > 0.02) await pause(0.05);
+      for (let tries = 1; my.taken === taken && my.epoch === epoch; tries += 1) {
         try {
           await attempt();
         } catch (error) {
@@ -172,7 +171,7 @@ export const createAuth = (options = {}, world = globalThis) => {
   /** @type {Inside["patience"]} */
   function patience({ status, retryAfter }, tries) {
     if ([409, 429, 503].includes(status)) return retryAfter ?? 1;
-    if (status === 401) return 0; // of /me
+    if (status === 401) return 0;
     return status || world.navigator?.onLine === false ? Infinity : 0.1 * 2 ** tries;
   }
 
@@ -186,11 +185,14 @@ export const createAuth = (options = {}, world = globalThis) => {
   /** @type {Auth["call"]} */
   async function call(method, path, body, headers) {
     if (unsafe(method)) await settled();
+    const { epoch } = my;
     const at = now();
     const answer = await ask(method, path, { body, headers, send: unsafe(method) ? signedAlone : signed });
     if (!answer.ok) throw new AuthError(answer);
+    const grant = read(answer.body, "refresh_timeout");
+    if (grant && my.epoch !== epoch && !signedIn()) throw new AuthError(); // a sign-out is the later word
     const rest = take(answer.body, at);
-    if (read(rest, "refresh_timeout")) await greet(rest).catch(ignore);
+    if (grant) await greet(rest).catch(ignore);
     return rest;
   }
 
@@ -201,9 +203,7 @@ export const createAuth = (options = {}, world = globalThis) => {
   function stored(work) {
     try {
       return world.document && work(world.localStorage);
-    } catch {
-      // a page that may store nothing
-    }
+    } catch {}
   }
   function departed() {
     my.departing = null;
@@ -253,7 +253,7 @@ export const createAuth = (options = {}, world = globalThis) => {
     if (code === "csrf_rejected" && ticket.include) return prove().then(() => true, () => false);
     if (status !== 401 || OTHER.test(code) || state.status === "signed-out") return false;
     if (ticket.taken === my.taken) await renew();
-    return signedIn() && [null, state.user?.id].includes(ticket.user); // nothing is repeated in another's name
+    return signedIn() && [null, state.user?.id].includes(ticket.user);
   }
 
   /** @type {Inside["locked"]} */
