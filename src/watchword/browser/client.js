@@ -101,16 +101,19 @@ export const createAuth = (options = {}, world = globalThis) => {
 
   /** @type {Inside["greet"]} */
   async function greet(body) {
-    const { epoch } = my;
+    const { epoch, token } = my;
     if (!body?.session) {
-      const me = await exchange("GET", "/me", { seconds: my.timeout });
+      my.greeting = exchange("GET", "/me", { seconds: my.timeout });
+      my.token = null; // no request goes with it before it is known whose it is
+      const me = await my.greeting;
       if (!me.ok) throw new AuthError(me);
       body = me.body;
     }
     if (my.epoch !== epoch) return;
+    my.token ??= token;
     enter(body);
-    const { token, timeout, expires, kept } = my;
-    if (!kept) channel?.postMessage({ ...body, kind: "signed-in", token, life: expires - now(), timeout });
+    const { timeout, expires, kept } = my;
+    if (!kept) channel?.postMessage({ ...body, kind: "signed-in", token: my.token, life: expires - now(), timeout });
   }
 
   /** @type {Inside["hear"]} */
@@ -233,15 +236,20 @@ export const createAuth = (options = {}, world = globalThis) => {
     return depart();
   }
 
+  /** @type {Inside["same"]} */
+  const same = (user) => [null, state.user?.id].includes(user);
+
   /** @type {Auth["prepare"]} */
   async function prepare(url, method = "GET", earlier) {
     const { href, origin } = new URL(url, page);
     if (!origins.includes(origin)) return null;
+    const user = earlier ? earlier.user : state.user?.id ?? null;
     if (over()) await renew().catch(ignore);
     else if (state.status === "pending") await my.renewing?.catch(ignore);
+    await my.greeting?.catch(ignore);
     const include = origin === home;
     if (my.proof === "" && include && unsafe(method)) await prove().catch(ignore);
-    const user = state.user?.id ?? null;
+    if (signedIn() && !same(user)) throw new AuthError();
     const { taken } = my;
     return { headers: headers(include ? method : "GET"), include, url: href, user, taken, tried: earlier?.tried ?? [] };
   }
@@ -250,10 +258,10 @@ export const createAuth = (options = {}, world = globalThis) => {
   async function recover(ticket, status, code = "") {
     if (!ticket || ticket.tried.includes(status)) return false;
     ticket.tried.push(status);
-    if (code === "csrf_rejected" && ticket.include) return prove().then(() => true, () => false);
+    if (code === "csrf_rejected" && ticket.include) return prove().then(() => same(ticket.user), () => false);
     if (status !== 401 || OTHER.test(code) || state.status === "signed-out") return false;
     if (ticket.taken === my.taken) await renew();
-    return signedIn() && [null, state.user?.id].includes(ticket.user);
+    return signedIn() && same(ticket.user);
   }
 
   /** @type {Inside["locked"]} */

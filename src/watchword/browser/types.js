@@ -48,7 +48,7 @@
  * @property {Record<string, string>} headers
  * @property {boolean} include whether cookies go along although the origin may be another
  * @property {string} url the whole address
- * @property {string | null} user the id of whoever was signed in
+ * @property {string | null} user the id of whoever was signed in when it was first sent
  * @property {number} taken how many times tokens had been renewed
  * @property {number[]} tried the statuses that were recovered from already
  */
@@ -74,7 +74,7 @@
  * @property {Status} status
  * @property {string} baseURL without a slash at its end
  * @property {(url: string, method?: string, earlier?: Ticket | null) => Promise<Ticket | null>} prepare null: an origin that
- *   gets no token
+ *   gets no token. Throws AuthError when another user was signed in meanwhile
  * @property {(ticket: Ticket | null, status: number, code?: string) => Promise<boolean>} recover whether to send
  *   again. A 401 of a wrong password or code says nothing of the token. Nothing is repeated in another's name
  * @property {() => void} close stops timers and listeners; signs nobody out
@@ -143,6 +143,7 @@
  * @property {any} [timer]
  * @property {Promise<boolean> | null} [renewing]
  * @property {Promise<boolean> | null} [parting]
+ * @property {Promise<Answer>} [greeting] the last question whose the tokens are that came
  * @property {{ path: string, body: object, session: string | null } | null} [departing] a sign-out that the server has
  *   still to be told of; its path is kept in localStorage, as it outlives the page
  */
@@ -190,6 +191,7 @@
  * @property {() => Promise<void>} attempt one call of /refresh, and whose session it is of
  * @property {() => Promise<boolean>} renew one at a time in each tab; see Auth.refresh. What another tab has to tell
  *   comes first: then it is done. Nobody asks before the server has said
+ * @property {(user: string | null) => boolean} same whether a request that this user began is not another's now
  * @property {(error: AuthError, tries: number) => number} patience seconds until another try is worth it while callers
  *   wait. A 401 is not of /refresh but of the /me after it: the session ended in between
  * @property {() => Promise<void>} settled a renewal under way is over. Its answer, if it landed after a sign-in or sign-out,

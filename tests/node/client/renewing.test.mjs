@@ -408,3 +408,48 @@ test("what one user has begun is not sent again as another", async () => {
   assert.equal((await auth.fetch("/transfer", { method: "POST", body: "{}" })).status, 401);
   assert.deepEqual([server.count("POST /transfer"), auth.user.email], [1, EVE.email]);
 });
+
+// Another user takes the jar over, and no channel tells of it.
+async function takenOver(settings) {
+  const home = await signedIn(settings);
+  home.browser.channels.clear();
+  const takeOver = async () => {
+    const other = home.browser.open();
+    await other.auth.signIn(EVE);
+    other.auth.close();
+  };
+  return { ...home, takeOver, transfer: () => home.auth.fetch("/transfer", { method: "POST", body: "{}" }) };
+}
+
+test("a refused proof against forgery sends nothing again as another", async () => {
+  const { server, auth, takeOver, transfer } = await takenOver();
+  server.next("POST /transfer", async () => {
+    await takeOver();
+    await auth.refresh();
+    return problem(403, "csrf_rejected");
+  });
+  assert.equal((await transfer()).status, 403);
+  assert.deepEqual([server.count("POST /transfer"), auth.user.email], [1, EVE.email]);
+});
+
+test("what waits for a renewal is not sent as another whom that finds signed in", async () => {
+  const { server, auth, clock, takeOver, transfer } = await takenOver();
+  await takeOver();
+  clock.seconds += 901;
+  await assert.rejects(transfer(), { name: "AuthError", code: "unreachable" });
+  assert.deepEqual([server.count("POST /transfer"), auth.user.email], [0, EVE.email]);
+});
+
+test("no request goes with tokens of which it is not known yet whose they are", async () => {
+  const { server, auth, takeOver, transfer } = await takenOver({ mode: "hybrid" });
+  await takeOver();
+  let land;
+  server.next("GET /auth/me", (usual) => new Promise((resolve) => { land = () => resolve(usual()); }));
+  const renewal = auth.refresh();
+  await settle();
+  const answer = assert.rejects(transfer(), { name: "AuthError" });
+  await settle();
+  land();
+  await answer;
+  assert.deepEqual([await renewal, server.count("POST /transfer"), auth.user.email], [true, 0, EVE.email]);
+});
