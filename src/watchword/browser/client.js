@@ -200,7 +200,11 @@ export const createAuth = (options = {}, world = globalThis) => {
   }
 
   /** @type {Inside["step"]} */
-  const step = async (path, body, headers) => ({ next: null, ...(await call("POST", path, body, headers)) });
+  const step = async (path, body, headers) => {
+    if (my.departing) await depart();
+    if (my.departing) throw new AuthError();
+    return { next: null, ...(await call("POST", path, body, headers)) };
+  };
 
   /** @type {Inside["stored"]} */
   function stored(work) {

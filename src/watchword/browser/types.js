@@ -196,7 +196,8 @@
  *   wait. A 401 is not of /refresh but of the /me after it: the session ended in between
  * @property {() => Promise<void>} settled a renewal under way is over. Its answer, if it landed after a sign-in or sign-out,
  *   would put the old session's tokens back into the jar
- * @property {(path: string, body: object, headers?: Record<string, string>) => Promise<SignedIn>} step
+ * @property {(path: string, body: object, headers?: Record<string, string>) => Promise<SignedIn>} step of a sign-in. A
+ *   sign-out that the server was not told of yet goes before it: later it would be forgotten, or end the sign-in
  * @property {(work: (store: Storage) => any) => any} stored undefined in a page that may store nothing
  * @property {() => void} departed nobody has to be told of a sign-out
  * @property {() => Promise<boolean>} depart tells the server of a sign-out; true when nothing is left to be told

@@ -191,3 +191,19 @@ test("no listener of ours is a global's business: closing leaves nothing behind"
   await settle();
   assert.deepEqual([clock.waiting, browser.channels.size], [[], 0]);
 });
+
+test("a sign-out that the server was not told of goes before the next sign-in, or there is none", async () => {
+  const { browser, server, clock } = house();
+  const { auth } = browser.open();
+  await auth.signIn(ADA);
+  server.next("POST /auth/logout/all", offline, offline);
+  assert.equal(await auth.signOut({ everywhere: true }), false);
+  await assert.rejects(auth.signIn(EVE), { code: "unreachable", status: 0 });
+  assert.equal(server.count("POST /auth/login"), 1);
+  await auth.signIn({ email: "two@example.com", password: "right" });
+  assert.deepEqual(server.calls.slice(-2).map(({ call }) => call), ["POST /auth/logout/all", "POST /auth/login"]);
+  browser.jar.set("two_factor_auth", "yes");
+  await clock.advance(100);
+  await auth.verifyCode("123456");
+  assert.deepEqual([auth.status, server.count("POST /auth/logout/all"), browser.storage.size], ["signed-in", 3, 0]);
+});
