@@ -42,7 +42,7 @@ export const createAuth = (options = {}, world = globalThis) => {
     if (JSON.stringify(next.user) === JSON.stringify(state.user)) next.user = state.user;
     if (next.error === state.error && JSON.stringify(next) === JSON.stringify(state)) return;
     state = next;
-    for (const listener of my.listeners) listener(state);
+    for (const listener of my.listeners) void new Promise(() => listener(state)); // what one throws is reported only
   }
 
   /** @type {Inside["arm"]} */

@@ -207,3 +207,19 @@ test("a sign-out that the server was not told of goes before the next sign-in, o
   await auth.verifyCode("123456");
   assert.deepEqual([auth.status, server.count("POST /auth/logout/all"), browser.storage.size], ["signed-in", 3, 0]);
 });
+
+test("a listener that throws is reported, and stops neither the sign-out nor other listeners", async () => {
+  const { browser, server } = house();
+  const { auth } = browser.open();
+  await auth.signIn(ADA);
+  const [event, reported, told] = ["unhandledRejection", [], []];
+  const usual = process.listeners(event);
+  process.removeAllListeners(event).on(event, ({ message }) => reported.push(message));
+  auth.onChange(() => { throw new Error("a page's own"); });
+  auth.onChange(({ status }) => told.push(status));
+  assert.equal(await auth.signOut(), true);
+  await settle();
+  process.removeAllListeners(event);
+  for (const listener of usual) process.on(event, listener);
+  assert.deepEqual([reported, told, server.count("POST /auth/logout")], [["a page's own"], ["signed-out"], 1]);
+});
