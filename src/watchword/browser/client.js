@@ -136,7 +136,7 @@ export const createAuth = (options = {}, world = globalThis) => {
     const at = now();
     const answer = await exchange("POST", "/refresh", { body: kept, seconds: timeout });
     if (my.epoch !== epoch) return;
-    if (answer.status === 401) return leave();
+    if (answer.status === 401 && answer.body?.code) return leave();
     if (!read(answer.body, "refresh_timeout")) throw new AuthError(answer);
     take(answer.body, at);
     await greet();
@@ -172,9 +172,9 @@ export const createAuth = (options = {}, world = globalThis) => {
   }
 
   /** @type {Inside["patience"]} */
-  function patience({ status, retryAfter }, tries) {
+  function patience({ status, code, retryAfter }, tries) {
     if ([409, 429, 503].includes(status)) return retryAfter ?? 1;
-    if (status === 401) return 0;
+    if (status === 401 && code !== "unreachable") return 0;
     return status || world.navigator?.onLine === false ? Infinity : 0.1 * 2 ** tries;
   }
 

@@ -193,7 +193,8 @@
  *   comes first: then it is done. Nobody asks before the server has said
  * @property {(user: string | null) => boolean} same whether a request that this user began is not another's now
  * @property {(error: AuthError, tries: number) => number} patience seconds until another try is worth it while callers
- *   wait. A 401 is not of /refresh but of the /me after it: the session ended in between
+ *   wait. A 401 with a code is not of /refresh but of the /me after it: the session ended in
+ *   between. One without is a gateway's
  * @property {() => Promise<void>} settled a renewal under way is over. Its answer, if it landed after a sign-in or sign-out,
  *   would put the old session's tokens back into the jar
  * @property {(path: string, body: object, headers?: Record<string, string>) => Promise<SignedIn>} step of a sign-in. A

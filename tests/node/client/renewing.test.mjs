@@ -253,11 +253,12 @@ test("429 and 503: short waits are waited for, long ones told, and nobody asks b
 
 test("what no server of logins says is no sign-out either", async () => {
   const portal = new Response("<h1>Welcome to our hotel");
-  for (const answer of [new Response("<h1>Bad gateway", { status: 502 }), problem(500, "internal_error"), problem(404, "not_found"), portal]) {
-    const { server, auth } = await signedIn();
+  const gateways = new Response("<h1>Who are you?", { status: 401 });
+  for (const answer of [gateways, Response.json({ message: "Unauthorized" }, { status: 401 }), new Response("<h1>Bad gateway", { status: 502 }), problem(500, "internal_error"), problem(404, "not_found"), portal]) {
+    const { server, auth, refreshes } = await signedIn();
     server.next(REFRESH, answer);
     await assert.rejects(auth.refresh(), { status: answer.status });
-    assert.equal(auth.status, "signed-in");
+    assert.deepEqual([auth.status, refreshes()], ["signed-in", 1]);
   }
 });
 
