@@ -146,7 +146,10 @@ export const createAuth = (options = {}, world = globalThis) => {
 
   async function run() {
     if (my.departing) return false;
-    if (my.blocked > now() && state.error) throw state.error;
+    if (my.blocked > now() && state.error) {
+      arm(my.blocked - now());
+      throw state.error;
+    }
     let { taken, epoch } = my;
     const asked = now();
     return locked(async () => {

@@ -454,3 +454,13 @@ test("no request goes with tokens of which it is not known yet whose they are", 
   await answer;
   assert.deepEqual([await renewal, server.count("POST /transfer"), auth.user.email], [true, 0, EVE.email]);
 });
+
+test("a server that asks for more than a day is asked again after that", async () => {
+  const { server, auth, refreshes, clock } = await signedIn();
+  server.next(REFRESH, problem(503, "overloaded", { "retry-after": "100000" }));
+  await assert.rejects(auth.refresh(), { retryAfter: 100_000 });
+  await clock.advance(99_999);
+  assert.equal(refreshes(), 1);
+  await clock.advance(2);
+  assert.deepEqual([refreshes(), auth.state.error], [2, null]);
+});
