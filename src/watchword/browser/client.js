@@ -225,9 +225,11 @@ export const createAuth = (options = {}, world = globalThis) => {
     return (my.parting ??= locked(async () => {
       const { path, body } = my.departing ?? {};
       const last = { body, seconds: my.timeout, keepalive: true };
-      if (path && (await exchange("POST", path, last).catch(ignore))?.ok) departed();
-      if (my.departing) arm();
-      return !my.departing;
+      if (!path) return true;
+      const { ok, status, body: told, retryAfter } = await exchange("POST", path, last).catch((error) => error);
+      if (ok || (told?.code && status < 500 && status !== 429)) departed();
+      else if (my.departing) arm(retryAfter);
+      return !!ok;
     }).finally(() => { my.parting = null; }));
   }
 

@@ -201,7 +201,8 @@
  *   sign-out that the server was not told of yet goes before it: later it would be forgotten, or end the sign-in
  * @property {(work: (store: Storage) => any) => any} stored undefined in a page that may store nothing
  * @property {() => void} departed nobody has to be told of a sign-out
- * @property {() => Promise<boolean>} depart tells the server of a sign-out; true when nothing is left to be told
+ * @property {() => Promise<boolean>} depart tells the server of a sign-out; true when nothing is left to be told.
+ *   What the server refuses for good is not tried again
  * @property {<T>(work: () => Promise<T>) => Promise<T>} locked
  * @property {(event: { type: string, persisted?: boolean }) => void} wake renews if it is due. Out of the browser's memory
  *   (`pageshow`) a page knows only what was, and asks

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ADA, BASE, EVE, house, lost, offline, settle, silent } from "./world.mjs";
+import { ADA, BASE, EVE, house, lost, offline, problem, settle, silent } from "./world.mjs";
 
 for (const mode of ["cookies", "hybrid", "bearer", "jwt_cookie", "session"]) {
   for (const words of [{}, { camel: true, field: "token", csrf: true }]) {
@@ -222,4 +222,19 @@ test("a listener that throws is reported, and stops neither the sign-out nor oth
   process.removeAllListeners(event);
   for (const listener of usual) process.on(event, listener);
   assert.deepEqual([reported, told, server.count("POST /auth/logout")], [["a page's own"], ["signed-out"], 1]);
+});
+
+test("a sign-out is tried again when the server says, and not after a final refusal", async () => {
+  for (const refusal of [problem(429, "rate_limited", { "retry-after": "90" }), problem(403, "forbidden"), problem(404, "not_found")]) {
+    const { browser, server, clock } = house();
+    const { auth } = browser.open();
+    await auth.signIn(ADA);
+    server.next("POST /auth/logout", refusal);
+    assert.deepEqual([await auth.signOut(), auth.status], [false, "signed-out"]);
+    await clock.advance(89);
+    assert.equal(server.count("POST /auth/logout"), 1);
+    await clock.advance(1000);
+    assert.equal(server.count("POST /auth/logout"), refusal.status === 429 ? 2 : 1);
+    assert.equal(browser.storage.size, 0);
+  }
 });
