@@ -239,8 +239,10 @@ export const createAuth = (options = {}, world = globalThis) => {
     const session = state.session?.id ?? null;
     const path = everywhere ? "/logout/all" : "/logout";
     my.departing = { path, session, body: { ...my.kept, ...my.waiting } };
-    stored((store) => store.setItem(name, path));
-    if (!my.kept) channel?.postMessage({ kind: "signed-out", session });
+    if (!my.kept) {
+      stored((store) => store.setItem(name, path));
+      channel?.postMessage({ kind: "signed-out", session });
+    }
     leave();
     return depart();
   }

@@ -61,7 +61,7 @@
  *   `code_invalid`, `challenge_expired`, `too_many_attempts`
  * @property {() => Promise<Record<string, any>>} resendCode
  * @property {(options?: { everywhere?: boolean }) => Promise<boolean>} signOut forgets everything at once. False while
- *   the server has not been told: that is tried again, after a reload too
+ *   the server has not been told: that is tried again, after a reload too but in mode bearer; or for good where it refuses
  * @property {typeof globalThis.fetch} fetch as the platform's, signed in. Rejects when neither renewed nor refused
  * @property {() => Promise<boolean>} refresh renews now; false: signed out. Throws AuthError when nobody can tell
  * @property {(method: string, path: string, body?: object, headers?: Record<string, string>) => Promise<any>} call
@@ -145,7 +145,8 @@
  * @property {Promise<boolean> | null} [parting]
  * @property {Promise<Answer>} [greeting] the last question whose the tokens are that came
  * @property {{ path: string, body: object, session: string | null } | null} [departing] a sign-out that the server has
- *   still to be told of; its path is kept in localStorage, as it outlives the page
+ *   still to be told of; its path is kept in localStorage, as it outlives the page, unless it needs a refresh token, which
+ *   does not
  */
 
 /**

@@ -238,3 +238,15 @@ test("a sign-out is tried again when the server says, and not after a final refu
     assert.equal(browser.storage.size, 0);
   }
 });
+
+test("in mode bearer no sign-out outlives the page: without its token it could end nothing", async () => {
+  const { browser, server, clock } = house({ mode: "bearer" });
+  const { auth } = browser.open({ mode: "bearer" });
+  await auth.signIn(ADA);
+  server.next("POST /auth/logout", offline);
+  assert.equal(await auth.signOut(), false);
+  assert.equal(browser.storage.size, 0);
+  await clock.advance(3);
+  assert.ok(server.calls.at(-1).body.refresh_token, "the page itself tries again with the token");
+  assert.equal(server.count("POST /auth/logout"), 2);
+});
