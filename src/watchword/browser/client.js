@@ -1,4 +1,4 @@
-// Who is signed in, and what changes that; each function is told of in types.js. Only a 401 from /refresh signs out.
+// Who is signed in, and what changes that. types.js tells of each function.
 
 /** @import { Auth, CreateAuth, Inside } from "./types.js" */
 
@@ -7,8 +7,7 @@ import { alone, AuthError, calls, fetching, folder, read, unsafe, wellFormed } f
 export { AuthError };
 
 const TRIES = 4;
-const PATIENCE = 5; // seconds
-// A 401 of these says nothing of the token.
+const PATIENCE = 5;
 const OTHER = /^(invalid_credentials|code_invalid|challenge_expired|reauthentication_required)$/;
 const ignore = () => {};
 
@@ -43,7 +42,7 @@ export const createAuth = (options = {}, world = globalThis) => {
     if (JSON.stringify(next.user) === JSON.stringify(state.user)) next.user = state.user;
     if (next.error === state.error && JSON.stringify(next) === JSON.stringify(state)) return;
     state = next;
-    for (const listener of my.listeners) listener(state);
+    for (const listener of my.listeners) void new Promise(() => listener(state)); // what one throws is reported only
   }
 
   /** @type {Inside["arm"]} */
@@ -51,7 +50,7 @@ export const createAuth = (options = {}, world = globalThis) => {
     world.clearTimeout(my.timer);
     if (gone.signal.aborted) return;
     my.timer = world.setTimeout(tick, Math.min(Math.max(seconds, 0.5), 86_400) * 1000);
-    my.timer.unref?.(); // in Node it would keep the process alive
+    my.timer.unref?.();
   }
   const tick = () => (my.departing ? depart() : renew().catch(ignore));
 
@@ -60,7 +59,7 @@ export const createAuth = (options = {}, world = globalThis) => {
     Object.assign(my, { token, life, timeout, expires: at + life, failures: 0, blocked: 0 });
     my.taken += 1;
     if (renewsItself) world.clearTimeout(my.timer);
-    else arm(life * (0.75 + Math.random() / 10)); // not all tabs at once
+    else arm(life * (0.75 + Math.random() / 10));
   }
 
   /** @type {Inside["take"]} */
@@ -102,16 +101,19 @@ export const createAuth = (options = {}, world = globalThis) => {
 
   /** @type {Inside["greet"]} */
   async function greet(body) {
-    const { epoch } = my;
+    const { epoch, token } = my;
     if (!body?.session) {
-      const me = await exchange("GET", "/me", { seconds: my.timeout });
+      my.greeting = exchange("GET", "/me", { seconds: my.timeout });
+      my.token = null; // no request goes with it before it is known whose it is
+      const me = await my.greeting;
       if (!me.ok) throw new AuthError(me);
       body = me.body;
     }
     if (my.epoch !== epoch) return;
+    my.token ??= token;
     enter(body);
-    const { token, timeout, expires, kept } = my;
-    if (!kept) channel?.postMessage({ ...body, kind: "signed-in", token, life: expires - now(), timeout });
+    const { timeout, expires, kept } = my;
+    if (!kept) channel?.postMessage({ ...body, kind: "signed-in", token: my.token, life: expires - now(), timeout });
   }
 
   /** @type {Inside["hear"]} */
@@ -134,7 +136,7 @@ export const createAuth = (options = {}, world = globalThis) => {
     const at = now();
     const answer = await exchange("POST", "/refresh", { body: kept, seconds: timeout });
     if (my.epoch !== epoch) return;
-    if (answer.status === 401) return leave();
+    if (answer.status === 401 && answer.body?.code) return leave();
     if (!read(answer.body, "refresh_timeout")) throw new AuthError(answer);
     take(answer.body, at);
     await greet();
@@ -144,12 +146,15 @@ export const createAuth = (options = {}, world = globalThis) => {
 
   async function run() {
     if (my.departing) return false;
-    if (my.blocked > now() && state.error) throw state.error; // the server has said when
+    if (my.blocked > now() && state.error) {
+      arm(my.blocked - now());
+      throw state.error;
+    }
     let { taken, epoch } = my;
     const asked = now();
     return locked(async () => {
-      if (now() - asked > 0.02) await pause(0.05); // what another tab has to tell comes first
-      for (let tries = 1; my.taken === taken && my.epoch === epoch; tries += 1) { // else it is done, perhaps elsewhere
+      if (now() - asked > 0.02) await pause(0.05);
+      for (let tries = 1; my.taken === taken && my.epoch === epoch; tries += 1) {
         try {
           await attempt();
         } catch (error) {
@@ -170,9 +175,9 @@ export const createAuth = (options = {}, world = globalThis) => {
   }
 
   /** @type {Inside["patience"]} */
-  function patience({ status, retryAfter }, tries) {
+  function patience({ status, code, retryAfter }, tries) {
     if ([409, 429, 503].includes(status)) return retryAfter ?? 1;
-    if (status === 401) return 0; // of /me
+    if (status === 401 && code !== "unreachable") return 0;
     return status || world.navigator?.onLine === false ? Infinity : 0.1 * 2 ** tries;
   }
 
@@ -186,24 +191,29 @@ export const createAuth = (options = {}, world = globalThis) => {
   /** @type {Auth["call"]} */
   async function call(method, path, body, headers) {
     if (unsafe(method)) await settled();
+    const { epoch } = my;
     const at = now();
     const answer = await ask(method, path, { body, headers, send: unsafe(method) ? signedAlone : signed });
     if (!answer.ok) throw new AuthError(answer);
+    const grant = read(answer.body, "refresh_timeout");
+    if (grant && my.epoch !== epoch && !signedIn()) throw new AuthError(); // a sign-out is the later word
     const rest = take(answer.body, at);
-    if (read(rest, "refresh_timeout")) await greet(rest).catch(ignore);
+    if (grant) await greet(rest).catch(ignore);
     return rest;
   }
 
   /** @type {Inside["step"]} */
-  const step = async (path, body, headers) => ({ next: null, ...(await call("POST", path, body, headers)) });
+  const step = async (path, body, headers) => {
+    if (my.departing) await depart();
+    if (my.departing) throw new AuthError();
+    return { next: null, ...(await call("POST", path, body, headers)) };
+  };
 
   /** @type {Inside["stored"]} */
   function stored(work) {
     try {
       return world.document && work(world.localStorage);
-    } catch {
-      // a page that may store nothing
-    }
+    } catch {}
   }
   function departed() {
     my.departing = null;
@@ -215,9 +225,11 @@ export const createAuth = (options = {}, world = globalThis) => {
     return (my.parting ??= locked(async () => {
       const { path, body } = my.departing ?? {};
       const last = { body, seconds: my.timeout, keepalive: true };
-      if (path && (await exchange("POST", path, last).catch(ignore))?.ok) departed();
-      if (my.departing) arm();
-      return !my.departing;
+      if (!path) return true;
+      const { ok, status, body: told, retryAfter } = await exchange("POST", path, last).catch((error) => error);
+      if (ok || (told?.code && status < 500 && status !== 429)) departed();
+      else if (my.departing) arm(retryAfter);
+      return !!ok;
     }).finally(() => { my.parting = null; }));
   }
 
@@ -227,21 +239,28 @@ export const createAuth = (options = {}, world = globalThis) => {
     const session = state.session?.id ?? null;
     const path = everywhere ? "/logout/all" : "/logout";
     my.departing = { path, session, body: { ...my.kept, ...my.waiting } };
-    stored((store) => store.setItem(name, path));
-    if (!my.kept) channel?.postMessage({ kind: "signed-out", session });
+    if (!my.kept) {
+      stored((store) => store.setItem(name, path));
+      channel?.postMessage({ kind: "signed-out", session });
+    }
     leave();
     return depart();
   }
+
+  /** @type {Inside["same"]} */
+  const same = (user) => [null, state.user?.id].includes(user);
 
   /** @type {Auth["prepare"]} */
   async function prepare(url, method = "GET", earlier) {
     const { href, origin } = new URL(url, page);
     if (!origins.includes(origin)) return null;
+    const user = earlier ? earlier.user : state.user?.id ?? null;
     if (over()) await renew().catch(ignore);
     else if (state.status === "pending") await my.renewing?.catch(ignore);
+    await my.greeting?.catch(ignore);
     const include = origin === home;
     if (my.proof === "" && include && unsafe(method)) await prove().catch(ignore);
-    const user = state.user?.id ?? null;
+    if (signedIn() && !same(user)) throw new AuthError();
     const { taken } = my;
     return { headers: headers(include ? method : "GET"), include, url: href, user, taken, tried: earlier?.tried ?? [] };
   }
@@ -250,10 +269,10 @@ export const createAuth = (options = {}, world = globalThis) => {
   async function recover(ticket, status, code = "") {
     if (!ticket || ticket.tried.includes(status)) return false;
     ticket.tried.push(status);
-    if (code === "csrf_rejected" && ticket.include) return prove().then(() => true, () => false);
+    if (code === "csrf_rejected" && ticket.include) return prove().then(() => same(ticket.user), () => false);
     if (status !== 401 || OTHER.test(code) || state.status === "signed-out") return false;
     if (ticket.taken === my.taken) await renew();
-    return signedIn() && [null, state.user?.id].includes(ticket.user); // nothing is repeated in another's name
+    return signedIn() && same(ticket.user);
   }
 
   /** @type {Inside["locked"]} */

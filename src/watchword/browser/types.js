@@ -48,7 +48,7 @@
  * @property {Record<string, string>} headers
  * @property {boolean} include whether cookies go along although the origin may be another
  * @property {string} url the whole address
- * @property {string | null} user the id of whoever was signed in
+ * @property {string | null} user the id of whoever was signed in when it was first sent
  * @property {number} taken how many times tokens had been renewed
  * @property {number[]} tried the statuses that were recovered from already
  */
@@ -61,7 +61,7 @@
  *   `code_invalid`, `challenge_expired`, `too_many_attempts`
  * @property {() => Promise<Record<string, any>>} resendCode
  * @property {(options?: { everywhere?: boolean }) => Promise<boolean>} signOut forgets everything at once. False while
- *   the server has not been told: that is tried again, after a reload too
+ *   the server has not been told: that is tried again, after a reload too but in mode bearer; or for good where it refuses
  * @property {typeof globalThis.fetch} fetch as the platform's, signed in. Rejects when neither renewed nor refused
  * @property {() => Promise<boolean>} refresh renews now; false: signed out. Throws AuthError when nobody can tell
  * @property {(method: string, path: string, body?: object, headers?: Record<string, string>) => Promise<any>} call
@@ -74,8 +74,9 @@
  * @property {Status} status
  * @property {string} baseURL without a slash at its end
  * @property {(url: string, method?: string, earlier?: Ticket | null) => Promise<Ticket | null>} prepare null: an origin that
- *   gets no token
- * @property {(ticket: Ticket | null, status: number, code?: string) => Promise<boolean>} recover whether to send again
+ *   gets no token. Throws AuthError when another user was signed in meanwhile
+ * @property {(ticket: Ticket | null, status: number, code?: string) => Promise<boolean>} recover whether to send
+ *   again. A 401 of a wrong password or code says nothing of the token. Nothing is repeated in another's name
  * @property {() => void} close stops timers and listeners; signs nobody out
  */
 
@@ -142,8 +143,10 @@
  * @property {any} [timer]
  * @property {Promise<boolean> | null} [renewing]
  * @property {Promise<boolean> | null} [parting]
+ * @property {Promise<Answer>} [greeting] the last question whose the tokens are that came
  * @property {{ path: string, body: object, session: string | null } | null} [departing] a sign-out that the server has
- *   still to be told of; its path is kept in localStorage, as it outlives the page
+ *   still to be told of; its path is kept in localStorage, as it outlives the page, unless it needs a refresh token, which
+ *   does not
  */
 
 /**
@@ -164,16 +167,19 @@
  *   comes. Of a Retry-After that is a date nothing is made (RFC 9110 §10.2.3), as the local clock may be wrong
  * @property {(method: string, path: string, more?: Call) => Promise<Answer>} exchange asks as whoever is signed in, and
  *   once more if a proof against forgery is wanted. It renews nothing: /refresh itself goes this way
- * @property {(fetch: typeof globalThis.fetch, prepare: Auth["prepare"], recover: Auth["recover"]) => Auth["fetch"]} fetching
+ * @property {(fetch: typeof globalThis.fetch, prepare: Auth["prepare"], recover: Auth["recover"]) => Auth["fetch"]} fetching sends a
+ *   stream once
  * @property {<T>(signal: AbortSignal | null | undefined, work: Promise<T>) => Promise<T>} until what comes of `work`, or the
  *   reason for which its caller no longer waits for it
  * @property {<T>(name: string, seconds: number, world: World, work: () => Promise<T>) => Promise<T>} alone does its work when
  *   no other tab does, but does not wait for ever: a tab may be frozen with the lock, and the server copes with both
- * @property {(data: any) => boolean} wellFormed whether it is a Message
+ * @property {(data: any) => boolean} wellFormed whether it is a Message: any script of this origin can send one (ASVS 5.0 3.5.5)
  * @property {(seconds: number) => Promise<void>} pause
  * @property {(change: Partial<State>) => void} become tells the listeners, if it is a change
- * @property {(seconds?: number) => void} arm sets the one timer there is, by default for when to try again after a failure
+ * @property {(seconds?: number) => void} arm sets the one timer there is, by default for when to try again after
+ *   a failure. In Node it keeps no process alive
  * @property {(grant: { token: string | null, life: number, timeout: number }, at: number) => void} hold
+ *   tokens; their timer is not the same in all tabs, so that one renews for all
  * @property {(body: any, at: number) => any} take what an answer says besides tokens, which are taken out of it; `at` is
  *   when it was asked for, as the server's seconds began later. Which key is the access token's, and how keys are spelt,
  *   are settings of the server: they are told from what they hold, and what is to be given back goes under the key that it
@@ -184,15 +190,20 @@
  * @property {(body?: any) => Promise<void>} greet finds out whose the tokens are that came just now, and tells other tabs
  * @property {(event: { data: any }) => void} hear what another tab tells. In mode bearer each tab's session is its own
  * @property {() => Promise<void>} attempt one call of /refresh, and whose session it is of
- * @property {() => Promise<boolean>} renew one at a time in each tab; see Auth.refresh
+ * @property {() => Promise<boolean>} renew one at a time in each tab; see Auth.refresh. What another tab has to tell
+ *   comes first: then it is done. Nobody asks before the server has said
+ * @property {(user: string | null) => boolean} same whether a request that this user began is not another's now
  * @property {(error: AuthError, tries: number) => number} patience seconds until another try is worth it while callers
- *   wait. A 401 is not of /refresh but of the /me after it: the session ended in between
+ *   wait. A 401 with a code is not of /refresh but of the /me after it: the session ended in
+ *   between. One without is a gateway's
  * @property {() => Promise<void>} settled a renewal under way is over. Its answer, if it landed after a sign-in or sign-out,
  *   would put the old session's tokens back into the jar
- * @property {(path: string, body: object, headers?: Record<string, string>) => Promise<SignedIn>} step
+ * @property {(path: string, body: object, headers?: Record<string, string>) => Promise<SignedIn>} step of a sign-in. A
+ *   sign-out that the server was not told of yet goes before it: later it would be forgotten, or end the sign-in
  * @property {(work: (store: Storage) => any) => any} stored undefined in a page that may store nothing
  * @property {() => void} departed nobody has to be told of a sign-out
- * @property {() => Promise<boolean>} depart tells the server of a sign-out; true when nothing is left to be told
+ * @property {() => Promise<boolean>} depart tells the server of a sign-out; true when nothing is left to be told.
+ *   What the server refuses for good is not tried again
  * @property {<T>(work: () => Promise<T>) => Promise<T>} locked
  * @property {(event: { type: string, persisted?: boolean }) => void} wake renews if it is due. Out of the browser's memory
  *   (`pageshow`) a page knows only what was, and asks

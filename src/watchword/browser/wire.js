@@ -1,8 +1,8 @@
-// The client and others: the server, the app's requests, other tabs. What they say is not judged here.
+// How the client speaks with others: the server, the app's requests, other tabs.
 
 /** @import { Inside } from "./types.js" */
 
-/** A refusal in the server's words (RFC 9457), or `unreachable`, of status 0 for no answer. */
+/** A refusal (RFC 9457), or `unreachable`, of status 0. */
 export class AuthError extends Error {
   constructor({ status = 0, body, retryAfter, cause } = /** @type {Inside["refusal"]} */ ({})) {
     super(body?.detail ?? "The server does not answer.", { cause });
@@ -86,7 +86,7 @@ export const fetching = (fetch, prepare, recover) => async (input, init = {}) =>
     new Headers(init.headers ?? request?.headers).forEach((value, name) => headers.set(name, value));
     const credentials = init.credentials ?? (ticket.include ? "include" : request?.credentials);
     const answer = await fetch(request?.clone() ?? ticket.url, { ...init, headers, credentials });
-    if (answer.ok || body?.getReader || body?.[Symbol.asyncIterator]) return answer; // a stream is sent once
+    if (answer.ok || body?.getReader || body?.[Symbol.asyncIterator]) return answer;
     const told = await parsed(answer.clone()).catch(() => null);
     if (!(await until(signal, recover(ticket, answer.status, told?.code)))) return answer;
   }
@@ -110,7 +110,6 @@ export async function alone(name, seconds, world, work) {
   return locks ? within(world, seconds, (signal) => locks.request(name, { signal }, begin)).catch(begin) : begin();
 }
 
-// Any script of this origin can send these (ASVS 5.0 3.5.5).
 /** @type {Inside["wellFormed"]} */
 export const wellFormed = ({ kind, token, life, timeout, user, session }) =>
   kind === "signed-out"

@@ -253,11 +253,12 @@ test("429 and 503: short waits are waited for, long ones told, and nobody asks b
 
 test("what no server of logins says is no sign-out either", async () => {
   const portal = new Response("<h1>Welcome to our hotel");
-  for (const answer of [new Response("<h1>Bad gateway", { status: 502 }), problem(500, "internal_error"), problem(404, "not_found"), portal]) {
-    const { server, auth } = await signedIn();
+  const gateways = new Response("<h1>Who are you?", { status: 401 });
+  for (const answer of [gateways, Response.json({ message: "Unauthorized" }, { status: 401 }), new Response("<h1>Bad gateway", { status: 502 }), problem(500, "internal_error"), problem(404, "not_found"), portal]) {
+    const { server, auth, refreshes } = await signedIn();
     server.next(REFRESH, answer);
     await assert.rejects(auth.refresh(), { status: answer.status });
-    assert.equal(auth.status, "signed-in");
+    assert.deepEqual([auth.status, refreshes()], ["signed-in", 1]);
   }
 });
 
@@ -407,4 +408,59 @@ test("what one user has begun is not sent again as another", async () => {
   });
   assert.equal((await auth.fetch("/transfer", { method: "POST", body: "{}" })).status, 401);
   assert.deepEqual([server.count("POST /transfer"), auth.user.email], [1, EVE.email]);
+});
+
+// Another user takes the jar over, and no channel tells of it.
+async function takenOver(settings) {
+  const home = await signedIn(settings);
+  home.browser.channels.clear();
+  const takeOver = async () => {
+    const other = home.browser.open();
+    await other.auth.signIn(EVE);
+    other.auth.close();
+  };
+  return { ...home, takeOver, transfer: () => home.auth.fetch("/transfer", { method: "POST", body: "{}" }) };
+}
+
+test("a refused proof against forgery sends nothing again as another", async () => {
+  const { server, auth, takeOver, transfer } = await takenOver();
+  server.next("POST /transfer", async () => {
+    await takeOver();
+    await auth.refresh();
+    return problem(403, "csrf_rejected");
+  });
+  assert.equal((await transfer()).status, 403);
+  assert.deepEqual([server.count("POST /transfer"), auth.user.email], [1, EVE.email]);
+});
+
+test("what waits for a renewal is not sent as another whom that finds signed in", async () => {
+  const { server, auth, clock, takeOver, transfer } = await takenOver();
+  await takeOver();
+  clock.seconds += 901;
+  await assert.rejects(transfer(), { name: "AuthError", code: "unreachable" });
+  assert.deepEqual([server.count("POST /transfer"), auth.user.email], [0, EVE.email]);
+});
+
+test("no request goes with tokens of which it is not known yet whose they are", async () => {
+  const { server, auth, takeOver, transfer } = await takenOver({ mode: "hybrid" });
+  await takeOver();
+  let land;
+  server.next("GET /auth/me", (usual) => new Promise((resolve) => { land = () => resolve(usual()); }));
+  const renewal = auth.refresh();
+  await settle();
+  const answer = assert.rejects(transfer(), { name: "AuthError" });
+  await settle();
+  land();
+  await answer;
+  assert.deepEqual([await renewal, server.count("POST /transfer"), auth.user.email], [true, 0, EVE.email]);
+});
+
+test("a server that asks for more than a day is asked again after that", async () => {
+  const { server, auth, refreshes, clock } = await signedIn();
+  server.next(REFRESH, problem(503, "overloaded", { "retry-after": "100000" }));
+  await assert.rejects(auth.refresh(), { retryAfter: 100_000 });
+  await clock.advance(99_999);
+  assert.equal(refreshes(), 1);
+  await clock.advance(2);
+  assert.deepEqual([refreshes(), auth.state.error], [2, null]);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ADA, BASE, EVE, house, lost, offline, settle, silent } from "./world.mjs";
+import { ADA, BASE, EVE, house, lost, offline, problem, settle, silent } from "./world.mjs";
 
 for (const mode of ["cookies", "hybrid", "bearer", "jwt_cookie", "session"]) {
   for (const words of [{}, { camel: true, field: "token", csrf: true }]) {
@@ -190,4 +190,63 @@ test("no listener of ours is a global's business: closing leaves nothing behind"
   auth.close();
   await settle();
   assert.deepEqual([clock.waiting, browser.channels.size], [[], 0]);
+});
+
+test("a sign-out that the server was not told of goes before the next sign-in, or there is none", async () => {
+  const { browser, server, clock } = house();
+  const { auth } = browser.open();
+  await auth.signIn(ADA);
+  server.next("POST /auth/logout/all", offline, offline);
+  assert.equal(await auth.signOut({ everywhere: true }), false);
+  await assert.rejects(auth.signIn(EVE), { code: "unreachable", status: 0 });
+  assert.equal(server.count("POST /auth/login"), 1);
+  await auth.signIn({ email: "two@example.com", password: "right" });
+  assert.deepEqual(server.calls.slice(-2).map(({ call }) => call), ["POST /auth/logout/all", "POST /auth/login"]);
+  browser.jar.set("two_factor_auth", "yes");
+  await clock.advance(100);
+  await auth.verifyCode("123456");
+  assert.deepEqual([auth.status, server.count("POST /auth/logout/all"), browser.storage.size], ["signed-in", 3, 0]);
+});
+
+test("a listener that throws is reported, and stops neither the sign-out nor other listeners", async () => {
+  const { browser, server } = house();
+  const { auth } = browser.open();
+  await auth.signIn(ADA);
+  const [event, reported, told] = ["unhandledRejection", [], []];
+  const usual = process.listeners(event);
+  process.removeAllListeners(event).on(event, ({ message }) => reported.push(message));
+  auth.onChange(() => { throw new Error("a page's own"); });
+  auth.onChange(({ status }) => told.push(status));
+  assert.equal(await auth.signOut(), true);
+  await settle();
+  process.removeAllListeners(event);
+  for (const listener of usual) process.on(event, listener);
+  assert.deepEqual([reported, told, server.count("POST /auth/logout")], [["a page's own"], ["signed-out"], 1]);
+});
+
+test("a sign-out is tried again when the server says, and not after a final refusal", async () => {
+  for (const refusal of [problem(429, "rate_limited", { "retry-after": "90" }), problem(403, "forbidden"), problem(404, "not_found")]) {
+    const { browser, server, clock } = house();
+    const { auth } = browser.open();
+    await auth.signIn(ADA);
+    server.next("POST /auth/logout", refusal);
+    assert.deepEqual([await auth.signOut(), auth.status], [false, "signed-out"]);
+    await clock.advance(89);
+    assert.equal(server.count("POST /auth/logout"), 1);
+    await clock.advance(1000);
+    assert.equal(server.count("POST /auth/logout"), refusal.status === 429 ? 2 : 1);
+    assert.equal(browser.storage.size, 0);
+  }
+});
+
+test("in mode bearer no sign-out outlives the page: without its token it could end nothing", async () => {
+  const { browser, server, clock } = house({ mode: "bearer" });
+  const { auth } = browser.open({ mode: "bearer" });
+  await auth.signIn(ADA);
+  server.next("POST /auth/logout", offline);
+  assert.equal(await auth.signOut(), false);
+  assert.equal(browser.storage.size, 0);
+  await clock.advance(3);
+  assert.ok(server.calls.at(-1).body.refresh_token, "the page itself tries again with the token");
+  assert.equal(server.count("POST /auth/logout"), 2);
 });

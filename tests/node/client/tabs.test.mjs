@@ -159,6 +159,26 @@ test("a refresh token never goes to another tab, nor any token to storage", asyn
     await one.auth.signIn(ADA);
     server.next("POST /auth/logout", problem(503, "unavailable"));
     await one.auth.signOut();
-    assert.deepEqual([...browser.storage.entries()], [[`watchword ${BASE}`, "/logout"]]);
+    assert.deepEqual([...browser.storage.entries()], mode === "bearer" ? [] : [[`watchword ${BASE}`, "/logout"]]);
+  }
+});
+
+test("what comes too late undoes no sign-out of another tab", async () => {
+  for (const late of [(auth) => auth.signIn(ADA), (auth) => auth.call("POST", "/reauthenticate", ADA)]) {
+    const { browser, one, other, server } = await two({ mode: "hybrid" });
+    await one.auth.signIn(ADA);
+    await settle();
+    let land;
+    const held = (usual) => new Promise((resolve) => { land = () => resolve(usual()); });
+    server.next("POST /auth/login", held);
+    server.next("POST /auth/reauthenticate", async () => held(() => Response.json({ access_token: "late", token_type: "Bearer", expires_in: 900, refresh_timeout: 8 })));
+    const answer = assert.rejects(late(one.auth), { name: "AuthError", code: "unreachable" });
+    await settle();
+    const out = other.auth.signOut();
+    await settle();
+    land();
+    await answer;
+    assert.deepEqual([await out, one.auth.status, other.auth.status], [true, "signed-out", "signed-out"]);
+    assert.deepEqual([browser.jar.has("refresh"), browser.storage.size, one.seen.at(-1)], [false, 0, "signed-out"]);
   }
 });
