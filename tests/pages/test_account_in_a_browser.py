@@ -195,8 +195,22 @@ def test_the_race_and_the_theft_are_what_the_promises_say(tour: Tour) -> None:
 
 
 def test_an_account_is_deleted_for_good(tour: Tour, folder: Path) -> None:
-    """DESIGN §5: asked twice, proved, and gone. Comes last: the demo user goes."""
+    """DESIGN §5: asked twice, proved, and gone; what another tab does meanwhile is made up for.
+    Comes last: the demo user goes."""
     page = account(tour)
+    age_sign_ins(folder)
+    page.get_by_role("button", name="Delete account").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.locator("#proof")).to_be_focused()
+    other = page.context.new_page()
+    tour.goto(other, "/auth/")
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.locator("#email")).to_be_focused()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    tour.sign_in(other)
+    page.get_by_role("link", name="Continue").click()  # offered as the other tab has signed in
+    expect(page.locator("#account")).to_be_visible()
     age_sign_ins(folder)
     page.get_by_role("button", name="Delete account").click()
     page.get_by_role("button", name="Cancel").click()

@@ -17,6 +17,16 @@ async def test_in_mode_bearer_the_page_offers_no_form_and_says_who_signs_in() ->
     assert "POST /auth/login" in text
 
 
+@pytest.mark.parametrize(
+    ("query", "location"),
+    [("", "/auth/"), ("?next=/profile%3Fa%3Db&x", "/auth/?next=/profile%3Fa%3Db&x")],
+)
+async def test_without_the_slash_it_is_the_same_page_with_the_same_query(query: str, location: str) -> None:
+    """So that where a sign-in leads to is not lost."""
+    answer = await call((await house()).app, "GET", f"/auth{query}")
+    assert (answer.status, answer.get("location")) == (308, location)
+
+
 @pytest.mark.parametrize("mode", ["cookies", "hybrid", "jwt_cookie", "session", "bearer,session"])
 async def test_every_script_and_style_of_the_page_has_the_nonce_of_its_policy(mode: str) -> None:
     """ASVS 3.4.3: the policy allows nothing else, and no other page has this nonce."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -56,6 +57,17 @@ async def test_a_theme_is_one_file_of_variables(tmp_path: Path) -> None:
     assert "<style" not in (await call((await house()).app, "GET", "/auth/")).body.decode()
     text = await served(own(tmp_path), "/auth/")
     assert re.search(r'pages\.css" nonce="([^"]+)">\s*<style nonce="\1">\n:root \{ --accent', text)
+
+
+async def test_files_are_read_once(tmp_path: Path) -> None:
+    """docs/guides/pages.md: a page does not change under its visitors before the server starts anew."""
+    mark = tmp_path / "wordmark.html"
+    mark.write_text("Acme")
+    auth = own(tmp_path)
+    assert "Acme" in await served(auth, "/auth/")
+    mark.write_text("Another")
+    os.utime(mark, (0, 0))
+    assert "Acme" in await served(auth, "/auth/")
 
 
 def test_a_folder_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:

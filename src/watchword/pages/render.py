@@ -94,6 +94,7 @@ def environment(own: Path | None) -> Environment:
     return Environment(
         loader=ChoiceLoader(loaders),
         autoescape=True,
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

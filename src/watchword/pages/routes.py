@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.datastructures import URL
 
 from watchword.errors import NotFound
 from watchword.http.site import Site
@@ -29,7 +30,7 @@ def router(site: Site) -> APIRouter:
 
     @routes.get(prefix)
     async def without_slash(request: Request) -> Response:
-        return RedirectResponse(f"{prefix}/", status_code=308)
+        return RedirectResponse(URL(f"{prefix}/").replace(query=request.url.query), status_code=308)
 
     @routes.get(f"{prefix}/")
     async def sign_in(request: Request) -> Response:

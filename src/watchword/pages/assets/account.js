@@ -104,7 +104,7 @@ at("sure").addEventListener("close", async () => {
   await busy(button, async () => {
     try {
       leaving = true;
-      if (!(await withProof(() => auth.call("DELETE", "/me")))) return;
+      if (!(await withProof(() => auth.user?.id === whose && auth.call("DELETE", "/me")))) return;
       await auth.signOut(); // other tabs hear of it
       for (const id of ["account", "whoami"]) at(id).hidden = true;
       at("gone").hidden = false;
@@ -113,6 +113,7 @@ at("sure").addEventListener("close", async () => {
       wrong.textContent = trouble(error, { forbidden: "here.still_referenced" });
     } finally {
       leaving = !at("gone").hidden;
+      if (!leaving) follow(auth.state); // what other tabs did behind the dialog
     }
   });
 });

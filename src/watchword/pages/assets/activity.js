@@ -8,20 +8,21 @@ import { trouble } from "./trouble.js";
 const list = at("event-list"), older = at("older"), wrong = at("activity-error");
 const STEP = 10;
 const ALARMS = ["sign_in_failed", "refresh_reused", "code_failed", "code_refused", "rate_limited", "registered_again"];
-/** What was fetched and is not shown yet, newest first; and whether the server has more. */
-let waiting = [], last = null, more = true;
+/** What was fetched and is not shown yet, newest first; whether the server has more; how often it was begun anew. */
+let waiting = [], last = null, more = true, run = 0;
 
 export async function showActivity() {
   [waiting, last, more] = [[], null, true];
-  const shown = Math.max(STEP, list.childElementCount);
-  await take(shown, true);
-  at("no-activity").hidden = list.childElementCount > 0;
+  run += 1;
+  await take(Math.max(STEP, list.childElementCount), true);
 }
 async function take(count, anew = false) {
+  const mine = run;
   wrong.textContent = "";
   try {
     if (waiting.length < count && more) {
       const { events } = await auth.call("GET", last ? `/events?before=${last}` : "/events");
+      if (run !== mine) return; // whoever began anew shows these too
       more = events.length > 0;
       last = events.at(-1)?.id ?? last;
       waiting.push(...events);
@@ -31,8 +32,9 @@ async function take(count, anew = false) {
     else list.append(...rows);
     if (!anew && rows.length) rows[0].focus();
     older.hidden = waiting.length === 0 && !more || list.childElementCount === 0 || list.childElementCount < STEP;
+    at("no-activity").hidden = list.childElementCount > 0;
   } catch (error) {
-    wrong.textContent = trouble(error);
+    if (run === mine) wrong.textContent = trouble(error);
   }
 }
 function row({ name, detail, at: when, ip, by, session }) {

@@ -81,11 +81,21 @@ async function theft() {
     told("renewed", "200");
   }
   await wait(gap, 2 / 3, 1);
-  stolen = true;
-  const { status, code } = await thief("replay");
-  told("replayed", `${status} ${code}`);
-  const mine = await auth.fetch(`${auth.baseURL}/me`);
-  told("ended", String(mine.status));
+  stolen = true; // a sign-out is what is waited for
+  let caught = false;
+  try {
+    const { status, code } = await thief("replay");
+    told("replayed", `${status} ${code}`);
+    const mine = await auth.fetch(`${auth.baseURL}/me`);
+    told("ended", String(mine.status));
+    caught = status === 401 && code === "refresh_reused" && mine.status === 401;
+    if (!caught)
+      at("theft-error").textContent = `Not caught: the thief was told ${status} ${code}, this page ${mine.status}.`;
+  } finally {
+    stolen = caught;
+    if (!caught) follow(auth.state);
+  }
+  if (!caught) return;
   at("theft-told").textContent = "Caught. Both copies are worth nothing now, and a mail has told you.";
   at("again").hidden = false;
   at("again").focus();

@@ -8,6 +8,7 @@ import { trouble } from "./trouble.js";
 
 const form = at("form"), codeForm = at("code-form");
 const error = at("error"), codeError = at("code-error"), resent = at("resent");
+let greeted = null;
 
 async function done() {
   if (page.next) location.assign(page.next);
@@ -17,6 +18,7 @@ function welcome() {
   const who = document.createElement("strong");
   who.textContent = auth.user.email;
   show(at("who"), "here.signed_in", { who });
+  greeted = auth.user.id;
   only("signed-in");
   document.querySelector("[data-part=signed-in] .button").focus();
 }
@@ -33,8 +35,14 @@ function askForCode(step) {
   if (step) tellSpan(read(step, "expires_in"));
   codeForm.code.focus();
 }
+/** Another tab was quicker. */
+function met() {
+  if (auth.user) welcome();
+  return Boolean(auth.user);
+}
 /** A login that is over, or has no tries left, begins again. */
 function over(error, text) {
+  if (met()) return true;
   if (!["challenge_expired", "too_many_attempts"].includes(error.code)) return false;
   ask(text);
   return true;
@@ -47,7 +55,7 @@ submits(form, async ({ email, password }) => {
   else if (next.step === "two_factor") askForCode(next);
   else at("unverified").replaceChildren(at("how").content.cloneNode(true));
   password.value = "";
-});
+}, { settled: met });
 submits(codeForm, async ({ code }) => {
   await auth.verifyCode(digits(code.value));
   await done();
@@ -80,8 +88,10 @@ const { status, error: away } = await auth.ready;
 if (status === "signed-in") welcome();
 else if (page.codeWaits) askForCode();
 else ask(away ? trouble(away) : "");
-// Another tab signs in, or out.
-auth.onChange(({ status }) => {
+// Another tab signs in, or out. What is sent here meanwhile has its own end.
+auth.onChange(({ status, user }) => {
   const shown = !document.querySelector("[data-part=signed-in]").hidden;
+  const sending = document.querySelector("form [aria-busy=true]:not([type=button])");
   if (status === "signed-out" && shown) ask();
+  if (user && !sending && !(shown && user.id === greeted)) welcome();
 });
