@@ -35,7 +35,7 @@ def seen() -> dict[str, Any]:
         found["console"] = tour.errors
         page = browser.new_page()
         page.set_content(
-            '<html lang="en"><title>x</title><main><h1>x</h1><p>y</p><input><div>wide</div></main>'
+            '<html lang="en"><title>x</title><main><h1>x</h1><p>hard to read</p><input><div>wide</div></main>'
         )
         page.add_style_tag(content="p { color: #777; background: #888 } div { width: 800px }")
         found["control"] = _violations(page, axe), _overflows(page)
