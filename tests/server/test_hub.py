@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.http.devices import house
+from tests.http.devices import house, instead
 from watchword import meters
 from watchword.errors import Unavailable
 from watchword.server import hub as hubs
+from watchword.server import link as links
 from watchword.server.hub import Hub
 from watchword.server.link import linked
 
@@ -219,6 +220,44 @@ async def test_a_watchword_answers_by_its_line_and_tells_its_last_counts(tmp_pat
             await home.device().sign_in()
         await until(lambda: not hub._workers)
         assert (await hub.values())[meters.LOGINS.name, ("password", "signed_in")] == 2
+
+
+async def test_who_waits_for_the_database_is_alive_and_shows_its_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F3: a probe that restarts processes for a database that hangs would only make it worse."""
+    monkeypatch.setattr(links, "READY_SECONDS", 60)
+    monkeypatch.setattr(hubs, "ASK_SECONDS", 5)
+    home = await house()
+    async with joined(tmp_path) as hub, home.auth.lifespan(), linked(home.auth, str(tmp_path / "hub")):
+        await until(lambda: len(hub._workers) == 1)
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> None:
+            asked.set()
+            await answer.wait()
+
+        instead(home.auth.site.readiness, "check", slow)
+        ready = asyncio.create_task(hub.ready())
+        await asked.wait()
+        assert await hub.live()
+        assert (await hub.values())[meters.WORKERS.name, ("answering",)] == 1
+        answer.set()
+        assert await ready
+
+
+async def test_who_waits_too_long_for_the_database_says_so_before_it_seems_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F3."""
+    assert links.READY_SECONDS < hubs.ASK_SECONDS
+    monkeypatch.setattr(links, "READY_SECONDS", 0.05)
+    home = await house()
+    async with joined(tmp_path) as hub, home.auth.lifespan(), linked(home.auth, str(tmp_path / "hub")):
+        await until(lambda: len(hub._workers) == 1)
+        instead(home.auth.site.readiness, "check", asyncio.Event().wait)
+        answers = await hub._all(hubs.READY)
+    assert [answer and answer["ready"] for answer in answers] == [False]
 
 
 async def test_a_line_is_taken_up_again_when_the_hub_is_back(

@@ -24,7 +24,8 @@ ASK_SECONDS = 2.0
 LINE_BYTES = 1 << 20
 MOST_GONE = 64
 """Processes that are gone and still known one by one; the counts of older ones are kept as one."""
-METRICS, MAIL, READY = "metrics", "mail", "ready"
+METRICS, MAIL, LIVE, READY = "metrics", "mail", "live", "ready"
+"""What is asked: by `MAIL` and `READY` the database, which may take its time; what the others ask is in memory."""
 
 log = logging.getLogger("watchword.admin")
 
@@ -123,8 +124,8 @@ class Hub:
         return merged([*rows, *await self._mail(answering)])
 
     async def live(self) -> bool:
-        """Whether any process answers at all."""
-        return any(answer is not None for answer in await self._all(READY))
+        """Whether any process answers at all, however the database does."""
+        return any(answer is not None for answer in await self._all(LIVE))
 
     async def ready(self) -> bool:
         """Whether any process answers, and all that do say that they may be sent requests."""
