@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from watchword.drivers.exposition import METERS, Values, merged
-from watchword.meters import FEED_AGE, WORKERS
+from watchword.meters import DATABASE_UP, FEED_AGE, WORKERS
 from watchword.ports import Row
 
 ASK_SECONDS = 2.0
@@ -136,11 +136,16 @@ class Hub:
         return await asyncio.gather(*(worker.ask(what) for worker in list(self._workers)))
 
     async def _mail(self, answering: Iterable[Worker]) -> list[Row]:
-        """One question to the database, whichever process asks it."""
-        for worker in answering:
-            if (answer := await worker.ask(MAIL)) is not None:
-                return rows_of(answer.get("rows", ()))
-        return []
+        """What the database tells whichever process hears it first; if none hears anything, that it is away."""
+        asking = [asyncio.create_task(worker.ask(MAIL)) for worker in answering]
+        try:
+            for first in asyncio.as_completed(asking):
+                if (answer := await first) is not None:
+                    return rows_of(answer.get("rows", ()))
+        finally:
+            for task in asking:
+                task.cancel()
+        return [(DATABASE_UP.name, (), 0.0)] if asking else []
 
     def _answered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = asyncio.create_task(self._line(reader, writer))
