@@ -171,8 +171,8 @@ class Workers:
         self._signals = 0
 
     def run(self, ready: Callable[[], None]) -> int:
-        """Until a signal; the exit code, 1 if somebody was cut off. `ready` is called once all answer. Raises Refused
-        when one of the first cannot start."""
+        """Until a signal; the exit code, 1 if a second signal cut answers off or a worker had to be killed, or failed
+        as it stopped. `ready` is called once all answer. Raises Refused when one of the first cannot start."""
         wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         with ExitStack() as behind:  # all of it, whatever of it fails
             for number in wanted:
