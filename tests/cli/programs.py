@@ -46,7 +46,7 @@ class Program:
     process: subprocess.Popen[str]
     errors: Path
 
-    def said_until(self, mark: str, *, seconds: float = 30) -> str:
+    def said_until(self, mark: str, *, seconds: float = 90) -> str:
         """Its standard output up to the line with `mark` in it."""
         said = ""
         deadline = time.monotonic() + seconds

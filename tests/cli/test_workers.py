@@ -1,11 +1,13 @@
 """Several workers of `watchword serve`: who dies is replaced, who insists is obeyed, and nobody is left behind."""
 
+import errno
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import cast
@@ -15,7 +17,8 @@ import pytest
 from tests.cli.programs import Program, Run, program
 from tests.cli.test_serve import SECRET, Tab
 from tests.servers import environment
-from watchword.cli.workers import FIRST_PAUSE, LONGEST_PAUSE, _Worker
+from watchword.cli.console import Refused
+from watchword.cli.workers import FIRST_PAUSE, LONGEST_PAUSE, Workers, _Worker
 
 PATIENCE = 60.0
 
@@ -92,6 +95,65 @@ def test_the_pause_before_a_new_start_doubles_up_to_half_a_minute() -> None:
     assert pauses[0] <= FIRST_PAUSE
     assert all(later > before for before, later in pairwise(pauses[:7]))
     assert LONGEST_PAUSE - 1 < pauses[-1] <= LONGEST_PAUSE
+
+
+@pytest.fixture
+def exhausted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that has no room for another process."""
+
+    def start(process: SpawnProcess) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
+
+
+def nothing(listener: socket.socket, line: Connection) -> None: ...
+
+
+def test_a_worker_that_there_is_no_room_for_is_tried_again_later_and_the_others_are_watched(
+    exhausted: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F2, F15: who watches survives it, and holds no more descriptors than before."""
+    with socket.socket() as listener:
+        workers = Workers(nothing, listener, count=2, notice=0)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            for worker in workers._places:
+                worker.due_at = 0.0
+            workers._watch()
+        assert len(os.listdir("/proc/self/fd")) == before
+    for worker in workers._places:
+        assert (worker.process, worker.line) == (None, None)
+        assert 3 * FIRST_PAUSE < worker.due_at - time.monotonic() <= 4 * FIRST_PAUSE
+        worker.clear()
+    assert (
+        "worker 2 cannot be started (Resource temporarily unavailable); tried again in 2.0 s" in caplog.text
+    )
+
+
+def test_without_room_for_the_first_the_server_is_refused_and_signals_are_as_before(exhausted: None) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with socket.socket() as listener:
+        workers = Workers(nothing, listener, count=2, notice=0)
+        with pytest.raises(Refused, match="worker 1 cannot be started: Resource temporarily unavailable"):
+            workers.run(lambda: None)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_signals_are_as_before_even_if_a_worker_cannot_be_cleared_away(
+    exhausted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, cleared = signal.getsignal(signal.SIGTERM), []
+
+    def clear(worker: _Worker) -> None:
+        cleared.append(worker.number)
+        raise OSError
+
+    monkeypatch.setattr(_Worker, "clear", clear)
+    with socket.socket() as listener, pytest.raises(OSError):  # noqa: PT011 - what `clear` raises
+        Workers(nothing, listener, count=2, notice=0).run(lambda: None)
+    assert sorted(cleared) == [1, 2]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 class Ended:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.core.forging import IAT, ISSUER, LIFETIME, NOW, SECOND, SECRET, forge, issue
@@ -209,3 +211,26 @@ def test_a_clock_that_jumps_ahead_and_back_revives_no_ended_session(guarded: Gua
     for now in (NOW, NOW + 3600 * SECOND, NOW - 3600 * SECOND, NOW):
         with pytest.raises((SessionEnded, TokenExpired, InvalidToken)):
             guarded.verifier.verify(token, now)
+
+
+def test_a_map_that_another_thread_replaces_meanwhile_fails_no_request() -> None:
+    """ASVS 15.4.1: what was read first is what counts."""
+    tokens = Counting()
+    token = issue(tokens)
+    user_id = tokens.verify(token, NOW).id
+
+    class Replaced(Revocations):
+        """Pruned right behind each look at it."""
+
+        def __getattribute__(self, name: str) -> Any:
+            found = super().__getattribute__(name)
+            if name == "seconds":
+                self.seconds = {}
+            return found
+
+    revocations = Replaced(keep=KEEP)
+    vars(revocations)["seconds"] = {user_id: IAT + 1}
+    verifier = Verifier(tokens, revocations)
+    with pytest.raises(TokenExpired):
+        verifier.verify(token, NOW)
+    assert verifier.verify(token, NOW).id == user_id

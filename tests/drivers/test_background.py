@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
@@ -14,6 +14,7 @@ from tests.drivers.neighbours import session_of
 from watchword.auth import Watchword
 from watchword.core import access_token
 from watchword.core.session import Principal
+from watchword.drivers import background
 from watchword.drivers.background import Background
 from watchword.drivers.hasher import Argon2Hasher
 from watchword.errors import NotFound, SessionEnded, Unavailable
@@ -203,3 +204,71 @@ def test_what_keeps_it_from_starting_is_raised_where_it_was_started() -> None:
         running.start()
     with pytest.raises(Unavailable, match="no database"):
         running.start()
+
+
+def test_a_start_that_takes_too_long_is_undone_and_can_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """F3: nothing of the first try is left, neither its thread nor what its lifespan holds."""
+    entered, left = threading.Event(), []
+
+    class Hanging(nullcontext[None]):
+        async def __aenter__(self) -> None:
+            entered.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                left.append(self)
+
+    def patience(futures: list[Future[None]], timeout: float) -> None:
+        assert entered.wait(30)
+
+    lifespans = iter([Hanging(), nullcontext()])
+    running = Background(lambda: next(lifespans))
+    with monkeypatch.context() as hasty:
+        hasty.setattr(background, "wait", patience)
+        with pytest.raises(Unavailable, match="did not start in time"):
+            running.start()
+    assert len(left) == 1
+    assert running._thread is not None
+    assert not running._thread.is_alive()
+    with running:
+        assert running.run(asyncio.sleep(0, "well")) == "well"
+
+
+def test_a_start_that_is_given_up_before_it_has_a_loop_enters_no_lifespan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given_up, entered = threading.Event(), []
+
+    class Late(Future[None]):
+        def set_running_or_notify_cancel(self) -> bool:
+            assert given_up.wait(30)
+            return super().set_running_or_notify_cancel()
+
+        def cancel(self) -> bool:
+            cancelled = super().cancel()
+            given_up.set()
+            return cancelled
+
+    def lifespan() -> nullcontext[None]:
+        entered.append(True)
+        return nullcontext()
+
+    monkeypatch.setattr(background, "START_SECONDS", 0)
+    monkeypatch.setattr(background, "Future", Late)
+    running = Background(lifespan)
+    with pytest.raises(Unavailable, match="did not start in time"):
+        running.start()
+    assert not entered
+    assert running._thread is not None
+    assert not running._thread.is_alive()
+
+
+def test_a_timeout_of_the_lifespan_itself_is_told_as_that() -> None:
+    class Failing(nullcontext[None]):
+        async def __aenter__(self) -> None:
+            raise TimeoutError("of the app")
+
+    with pytest.raises(TimeoutError, match="of the app"):
+        Background(Failing).start()

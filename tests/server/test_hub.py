@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.http.devices import house
+from tests.http.devices import house, instead
 from watchword import meters
+from watchword.drivers import metrics
 from watchword.errors import Unavailable
 from watchword.server import hub as hubs
+from watchword.server import link as links
 from watchword.server.hub import Hub
 from watchword.server.link import linked
 
@@ -31,6 +33,7 @@ class Process:
     rows: list[Any]
     ready: bool = True
     answers: bool = True
+    deaf_to: str = ""
     asked: list[str] = field(default_factory=list)
     writer: asyncio.StreamWriter | None = None
 
@@ -41,7 +44,7 @@ class Process:
             while line := await reader.readline():
                 asked = json.loads(line)
                 self.asked.append(asked["ask"])
-                if self.answers:
+                if self.answers and asked["ask"] != self.deaf_to:
                     self.say({"id": asked["id"], "ready": self.ready, **self._told(asked["ask"])})
         except OSError:
             pass  # the other end was faster
@@ -95,7 +98,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hubs, "ASK_SECONDS", 0.2)
 
 
-async def test_all_processes_are_one_and_one_of_them_asks_about_mail(tmp_path: Path) -> None:
+async def test_all_processes_are_one_and_mail_is_counted_once(tmp_path: Path) -> None:
     a, b = process("a", 2, hashing=1, age=0.2), process("b", 3, hashing=2, age=0.7)
     async with joined(tmp_path, a, b) as hub:
         values = await hub.values()
@@ -104,7 +107,6 @@ async def test_all_processes_are_one_and_one_of_them_asks_about_mail(tmp_path: P
     assert values[AGE, ()] == 0.7
     assert values[meters.MAIL_WAITING.name, ()] == 3
     assert values[meters.WORKERS.name, ("answering",)] == 2
-    assert (a.asked + b.asked).count(hubs.MAIL) == 1
 
 
 async def test_of_a_process_that_is_gone_its_counts_stay_and_nothing_else(tmp_path: Path) -> None:
@@ -150,6 +152,46 @@ async def test_a_silent_process_is_told_and_its_feed_grows_older(tmp_path: Path,
         assert values[meters.WORKERS.name, ("silent",)] == 1
         assert await hub.live()
         assert await hub.ready()
+
+
+async def test_all_are_asked_about_the_database_at_once_and_without_an_answer_it_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F3: one after the other would take longer than who scrapes waits, and no number is no alert."""
+    assert 2 * metrics.ASK_SECONDS <= hubs.ASK_SECONDS
+    monkeypatch.setattr(hubs, "ASK_SECONDS", 60)
+    a, b = process("a", 2, deaf_to=hubs.MAIL), process("b", 3, deaf_to=hubs.MAIL)
+    async with joined(tmp_path, a, b) as hub:
+        scrape = asyncio.create_task(hub.values())
+        await until(lambda: hubs.MAIL in a.asked and hubs.MAIL in b.asked)
+        await a.end()
+        await b.end()
+        values = await scrape
+    assert values[meters.DATABASE_UP.name, ()] == 0
+    assert (meters.MAIL_WAITING.name, ()) not in values
+
+
+async def test_who_answers_first_about_the_database_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "ASK_SECONDS", 60)
+    deaf = [process(name, 1, deaf_to=hubs.MAIL) for name in "abc"]
+    async with joined(tmp_path, *deaf, process("d", 1)) as hub:
+        async with asyncio.timeout(20):
+            values = await hub.values()
+    assert values[meters.MAIL_WAITING.name, ()] == 3
+
+
+async def test_a_database_that_hangs_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F3: by the whole way, from the store to the scrape."""
+    monkeypatch.setattr(metrics, "ASK_SECONDS", 0.05)
+    home = await house()
+    async with joined(tmp_path) as hub, home.auth.lifespan(), linked(home.auth, str(tmp_path / "hub")):
+        await until(lambda: len(hub._workers) == 1)
+        instead(home.auth.world.store, "count_mail", asyncio.Event().wait)
+        values = await hub.values()
+    assert values[meters.DATABASE_UP.name, ()] == 0
+    assert values[meters.WORKERS.name, ("answering",)] == 1
 
 
 async def test_readiness_is_that_of_all_who_answer(tmp_path: Path) -> None:
@@ -219,6 +261,44 @@ async def test_a_watchword_answers_by_its_line_and_tells_its_last_counts(tmp_pat
             await home.device().sign_in()
         await until(lambda: not hub._workers)
         assert (await hub.values())[meters.LOGINS.name, ("password", "signed_in")] == 2
+
+
+async def test_who_waits_for_the_database_is_alive_and_shows_its_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F3: a probe that restarts processes for a database that hangs would only make it worse."""
+    monkeypatch.setattr(links, "READY_SECONDS", 60)
+    monkeypatch.setattr(hubs, "ASK_SECONDS", 5)
+    home = await house()
+    async with joined(tmp_path) as hub, home.auth.lifespan(), linked(home.auth, str(tmp_path / "hub")):
+        await until(lambda: len(hub._workers) == 1)
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> None:
+            asked.set()
+            await answer.wait()
+
+        instead(home.auth.site.readiness, "check", slow)
+        ready = asyncio.create_task(hub.ready())
+        await asked.wait()
+        assert await hub.live()
+        assert (await hub.values())[meters.WORKERS.name, ("answering",)] == 1
+        answer.set()
+        assert await ready
+
+
+async def test_who_waits_too_long_for_the_database_says_so_before_it_seems_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F3."""
+    assert links.READY_SECONDS < hubs.ASK_SECONDS
+    monkeypatch.setattr(links, "READY_SECONDS", 0.05)
+    home = await house()
+    async with joined(tmp_path) as hub, home.auth.lifespan(), linked(home.auth, str(tmp_path / "hub")):
+        await until(lambda: len(hub._workers) == 1)
+        instead(home.auth.site.readiness, "check", asyncio.Event().wait)
+        answers = await hub._all(hubs.READY)
+    assert [answer and answer["ready"] for answer in answers] == [False]
 
 
 async def test_a_line_is_taken_up_again_when_the_hub_is_back(

@@ -72,7 +72,8 @@ def run(
     notice: float = 0.0,
 ) -> None:
     """Serve the app that `factory` makes until SIGTERM or SIGINT; then say for `notice` seconds that it is not ready,
-    finish what is under way and return, or exit with 1 if that had to be cut off. `ready` is called when requests are
+    finish what is under way and return; what takes longer than GRACE_SECONDS is cut off. Exits with 1 if a second
+    signal cut it off at once, or if one of several workers had to be killed. `ready` is called when requests are
     answered. Raises Refused."""
     if workers > 1:
         import logging.config

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -99,13 +99,33 @@ class _Worker:
         self._pause = FIRST_PAUSE / 2
 
     def start(self, serve: Serve, listener: socket.socket) -> None:
+        """Raises OSError when the system has no process, memory or descriptor left."""
         context = multiprocessing.get_context("spawn")
-        self.line, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(listener, theirs))
-        with _ctrl_c_kept_away():
-            self.process.start()
-        theirs.close()
+        line, theirs = context.Pipe()
+        try:
+            process = context.Process(target=serve, args=(listener, theirs))
+            with _ctrl_c_kept_away():
+                process.start()
+        except BaseException:
+            line.close()
+            raise
+        finally:
+            theirs.close()
+        self.process, self.line = process, line
         self.began_at, self.ready = time.monotonic(), False
+
+    def start_again(self, serve: Serve, listener: socket.socket) -> None:
+        """Start, or be due later."""
+        try:
+            self.start(serve, listener)
+        except OSError as error:
+            self._put_off(lived=0.0)
+            log.error(
+                "worker %d cannot be started (%s); tried again in %.1f s",
+                self.number,
+                error.strerror,
+                self._pause,
+            )
 
     def look(self) -> None:
         """Take in what the process says, or that it has died."""
@@ -114,9 +134,7 @@ class _Worker:
                 self.ready = self.line.poll() and self.line.recv_bytes() == _READY
         if self.process is None or self.process.is_alive():
             return
-        lived = time.monotonic() - self.began_at
-        self._pause = FIRST_PAUSE if lived >= SOON_SECONDS else min(LONGEST_PAUSE, 2 * self._pause)
-        self.due_at = time.monotonic() + self._pause
+        self._put_off(lived=time.monotonic() - self.began_at)
         log.error(
             "worker %d has ended with %s; another starts in %.1f s",
             self.number,
@@ -124,6 +142,10 @@ class _Worker:
             self._pause,
         )
         self.clear()
+
+    def _put_off(self, *, lived: float) -> None:
+        self._pause = FIRST_PAUSE if lived >= SOON_SECONDS else min(LONGEST_PAUSE, 2 * self._pause)
+        self.due_at = time.monotonic() + self._pause
 
     def clear(self) -> None:
         process, line, self.process, self.line = self.process, self.line, None, None
@@ -149,21 +171,19 @@ class Workers:
         self._signals = 0
 
     def run(self, ready: Callable[[], None]) -> int:
-        """Until a signal; the exit code, 1 if somebody was cut off. `ready` is called once all answer. Raises Refused
-        when one of the first cannot start."""
+        """Until a signal; the exit code, 1 if a second signal cut answers off or a worker had to be killed, or failed
+        as it stopped. `ready` is called once all answer. Raises Refused when one of the first cannot start."""
         wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, self._noted) for number in wanted}
-        try:
+        with ExitStack() as behind:  # all of it, whatever of it fails
+            for number in wanted:
+                behind.callback(signal.signal, number, signal.signal(number, self._noted))
+            for worker in self._places:
+                behind.callback(worker.clear)
             if self._all_started():
                 ready()
                 while not self._signals:
                     self._watch()
             return self._stopped()
-        finally:
-            for worker in self._places:
-                worker.clear()
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _noted(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
@@ -171,7 +191,10 @@ class Workers:
     def _all_started(self) -> bool:
         """False if a signal came first."""
         for worker in self._places:
-            worker.start(self._serve, self._listener)
+            try:
+                worker.start(self._serve, self._listener)
+            except OSError as error:
+                raise Refused(f"worker {worker.number} cannot be started: {error.strerror}") from None
         deadline = time.monotonic() + START_SECONDS
         while not self._signals:
             self._pause()
@@ -190,7 +213,7 @@ class Workers:
         for worker in self._places:
             worker.look()
             if worker.process is None and time.monotonic() >= worker.due_at:
-                worker.start(self._serve, self._listener)
+                worker.start_again(self._serve, self._listener)
 
     def _stopped(self) -> int:
         """Lead the workers through their stop: all say that they are not ready, then nobody new comes, then each

@@ -180,7 +180,7 @@ class Verifier:
         revocations = self._revocations
         if principal.sid in revocations.sids:
             raise SessionEnded
-        if principal.id in revocations.seconds and principal.issued_at < revocations.seconds[principal.id]:
+        if principal.issued_at < revocations.seconds.get(principal.id, 0):  # read once: it may be replaced
             raise TokenExpired
         return principal
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future
-from contextlib import AbstractAsyncContextManager
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -34,7 +35,8 @@ class Background:
         self._gate = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._leave: Callable[[], object] | None = None
+        """Has the loop's thread end, from the time on when it has a loop: long before `_loop` is for anybody."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -47,7 +49,7 @@ class Background:
 
     def start(self) -> None:
         """Return once revocations have been read and requests can be authenticated. Raises what the lifespan raises,
-        and RuntimeError when it runs already."""
+        Unavailable when that takes longer than START_SECONDS, and RuntimeError when it runs already."""
         with self._gate:
             if self._thread is not None and self._thread.is_alive():
                 raise RuntimeError("This runs already.")
@@ -57,21 +59,19 @@ class Background:
             )
             self._thread.start()
             try:
-                begun.result(START_SECONDS)
-            except TimeoutError:
-                raise Unavailable("The loops did not start in time.") from None
+                wait([begun], START_SECONDS)
+                if not begun.done():
+                    raise Unavailable("The loops did not start in time.")
+                begun.result()
             except BaseException:
-                self._thread.join(STOP_SECONDS)  # so that whoever tries again finds it ended
+                begun.cancel()  # in case that it has not even got its loop
+                self._end()  # so that whoever tries again finds it ended
                 raise
 
     def stop(self) -> None:
         """Write the events that wait, finish the message under way, and end. Nothing to do when it does not run."""
         with self._gate:
-            thread, loop, stop = self._thread, self._loop, self._stop
-            if thread is None or loop is None or stop is None or not thread.is_alive():
-                return
-            loop.call_soon_threadsafe(stop.set)
-            thread.join(STOP_SECONDS)
+            self._end()
 
     def run(self, work: Coroutine[Any, Any, T], *, timeout: float | None = None) -> T:
         """The result of a coroutine that is run by the loops' thread, for any other thread to wait for:
@@ -97,11 +97,29 @@ class Background:
             waiting.cancel()
             raise
 
+    def _end(self) -> None:
+        thread, leave = self._thread, self._leave
+        if thread is None or not thread.is_alive():
+            return
+        if leave is not None:
+            with suppress(RuntimeError):  # it has ended just now
+                leave()
+        thread.join(STOP_SECONDS)
+
     async def _main(self, begun: Future[None]) -> None:
-        stop = asyncio.Event()
+        loop, task, stop = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+
+        def leave() -> None:
+            stop.set()
+            if task is not None and not begun.done():
+                task.cancel()
+
+        self._leave = partial(loop.call_soon_threadsafe, leave)
         try:
+            if not begun.set_running_or_notify_cancel():
+                return
             async with self._lifespan():
-                self._loop, self._stop = asyncio.get_running_loop(), stop
+                self._loop = loop
                 begun.set_result(None)
                 await stop.wait()
         except BaseException as error:
@@ -109,4 +127,4 @@ class Background:
                 raise
             begun.set_exception(error)
         finally:
-            self._loop = self._stop = None
+            self._loop = self._leave = None

@@ -19,8 +19,8 @@ from watchword.spans import SECOND
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-ASK_SECONDS = 2.0
-"""How long the database has for its answer about mail."""
+ASK_SECONDS = 1.0
+"""How long the database has for its answer about mail: well below what a hub waits for us (server.hub)."""
 
 
 class Metrics:

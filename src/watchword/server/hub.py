@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from watchword.drivers.exposition import METERS, Values, merged
-from watchword.meters import FEED_AGE, WORKERS
+from watchword.meters import DATABASE_UP, FEED_AGE, WORKERS
 from watchword.ports import Row
 
 ASK_SECONDS = 2.0
@@ -24,7 +24,8 @@ ASK_SECONDS = 2.0
 LINE_BYTES = 1 << 20
 MOST_GONE = 64
 """Processes that are gone and still known one by one; the counts of older ones are kept as one."""
-METRICS, MAIL, READY = "metrics", "mail", "ready"
+METRICS, MAIL, LIVE, READY = "metrics", "mail", "live", "ready"
+"""What is asked: by `MAIL` and `READY` the database, which may take its time; what the others ask is in memory."""
 
 log = logging.getLogger("watchword.admin")
 
@@ -123,8 +124,8 @@ class Hub:
         return merged([*rows, *await self._mail(answering)])
 
     async def live(self) -> bool:
-        """Whether any process answers at all."""
-        return any(answer is not None for answer in await self._all(READY))
+        """Whether any process answers at all, however the database does."""
+        return any(answer is not None for answer in await self._all(LIVE))
 
     async def ready(self) -> bool:
         """Whether any process answers, and all that do say that they may be sent requests."""
@@ -135,11 +136,16 @@ class Hub:
         return await asyncio.gather(*(worker.ask(what) for worker in list(self._workers)))
 
     async def _mail(self, answering: Iterable[Worker]) -> list[Row]:
-        """One question to the database, whichever process asks it."""
-        for worker in answering:
-            if (answer := await worker.ask(MAIL)) is not None:
-                return rows_of(answer.get("rows", ()))
-        return []
+        """What the database tells whichever process hears it first; if none hears anything, that it is away."""
+        asking = [asyncio.create_task(worker.ask(MAIL)) for worker in answering]
+        try:
+            for first in asyncio.as_completed(asking):
+                if (answer := await first) is not None:
+                    return rows_of(answer.get("rows", ()))
+        finally:
+            for task in asking:
+                task.cancel()
+        return [(DATABASE_UP.name, (), 0.0)] if asking else []
 
     def _answered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = asyncio.create_task(self._line(reader, writer))

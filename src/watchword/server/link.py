@@ -12,9 +12,11 @@ from typing import Any
 
 from watchword.auth import Watchword
 from watchword.errors import StaleSchemaError, Unavailable
-from watchword.server.hub import LINE_BYTES, MAIL, READY
+from watchword.server.hub import LINE_BYTES, LIVE, MAIL, READY
 
 TELL_SECONDS = 1.0
+READY_SECONDS = 1.5
+"""How long the database has to say that we are ready: less than the hub waits for us (see hub.ASK_SECONDS)."""
 HUB = "_WATCHWORD_HUB"
 """The environment variable by which `serve` tells its processes where the hub is."""
 
@@ -55,14 +57,25 @@ class _Link:
 
     async def _serve(self, reader: asyncio.StreamReader) -> None:
         self._tell()
-        telling = asyncio.create_task(self._tell_on())
+        beside = {asyncio.create_task(self._tell_on())}
         try:
             while line := await reader.readline():
                 asked = json.loads(line)
-                self._say({"id": asked["id"], **await self._answer(asked["ask"])})
+                number, what = asked["id"], asked["ask"]
+                if what in (
+                    READY,
+                    MAIL,
+                ):  # the database's to answer; whoever asks something else need not wait
+                    task = asyncio.create_task(self._ask_database(number, what))
+                    beside.add(task)
+                    task.add_done_callback(beside.discard)
+                else:
+                    self._say({"id": number, **self._known(what)})
         finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            ending = list(beside)
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
 
     async def part(self) -> None:
         """Tell what was counted since, and end the line."""
@@ -75,19 +88,27 @@ class _Link:
         except OSError:
             pass  # nobody is there to be told
 
-    async def _answer(self, what: str) -> dict[str, Any]:
-        metrics = self._auth.metrics
-        if what == READY:
-            return {"ready": await self._is_ready()}
-        if what == MAIL:
-            return {"of": MAIL, "rows": await metrics.database_rows()}
-        self._told = metrics.changes
-        return {"rows": metrics.rows()}
+    def _known(self, what: str) -> dict[str, Any]:
+        """What takes no I/O."""
+        if what == LIVE:
+            return {}
+        self._told = self._auth.metrics.changes
+        return {"rows": self._auth.metrics.rows()}
+
+    async def _ask_database(self, number: int, what: str) -> None:
+        try:
+            if what == READY:
+                self._say({"id": number, "ready": await self._is_ready()})
+            else:
+                self._say({"id": number, "of": MAIL, "rows": await self._auth.metrics.database_rows()})
+        except Exception:  # the line is for other questions too
+            log.exception("a question of the admin listener was not answered")
 
     async def _is_ready(self) -> bool:
         try:
-            await self._auth.site.readiness.check()
-        except (Unavailable, StaleSchemaError):
+            async with asyncio.timeout(READY_SECONDS):
+                await self._auth.site.readiness.check()
+        except (Unavailable, StaleSchemaError, TimeoutError):
             return False
         return True
 
