@@ -13,8 +13,9 @@ from click.testing import Result
 
 from tests.cli.programs import PASSWORD, Run, spoken
 from tests.cli.test_session import sids
-from watchword.core.record import exact_instant
+from watchword.core.record import KEPT, exact_instant
 from watchword.drivers.clock import SystemClock
+from watchword.spans import HOUR, MINUTE
 
 __all__ = ["sids"]  # a fixture
 
@@ -82,6 +83,7 @@ def test_what_was_lost_is_done_again_once(machine: Machine, sids: list[str]) -> 
 
 
 def test_it_says_what_it_did_in_words(machine: Machine, sids: list[str]) -> None:
+    eve = machine.users()["eve"]["id"]
     spoken(machine.run("session", "revoke", sids[0]))
     spoken(machine.run("user", "delete", "eve", "--yes"))
     machine.restore()
@@ -89,6 +91,7 @@ def test_it_says_what_it_did_in_words(machine: Machine, sids: list[str]) -> None
     assert "2 events were lost" in said
     assert "1 sessions ended" in said
     assert "0 users disabled, 1 deleted" in said
+    assert said.startswith(f"to be deleted: {eve}\n")
     assert list(machine.users()) == ["ada"]
 
 
@@ -152,6 +155,38 @@ def test_what_is_not_said_clearly_is_wrong_usage(verb: Run, tmp_path: Path, word
     assert (done.exit_code, done.stdout) == (2, "")
 
 
+def test_a_span_of_which_the_table_was_swept_is_refused(verb: Run, tmp_path: Path) -> None:
+    """F7: each password that was last changed before that would be taken for lost."""
+    (tmp_path / "events.jsonl").touch()
+    now = SystemClock().now()
+    for since, code in ((now - KEPT - MINUTE, 2), (now - KEPT + HOUR, 0)):
+        words = ("restore", "--since", exact_instant(since), "--events", "events.jsonl", "--yes")
+        done = verb(*words, secret=SECRET)
+        assert (done.exit_code, "more than 90 days ago" in done.stderr) == (code, code == 2)
+
+
+def test_who_is_asked_knows_whom_it_concerns_and_what_is_left_to_them(
+    machine: Machine, sids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: one line in the file can delete anybody; and a second run tells nothing of what is by hand."""
+    eve = machine.users()["eve"]["id"]
+    spoken(machine.run("session", "revoke", sids[0]))
+    spoken(machine.run("user", "role", "ada", "owner", "writer"))
+    spoken(machine.run("user", "delete", "eve", "--yes"))
+    machine.restore()
+    monkeypatch.setattr("watchword.cli.console.asks_a_person", lambda: True)
+    words = ("restore", "--since", machine.since, "--events", "events.jsonl")
+    done = machine.run(*words, stdin="n\n")
+    assert (done.exit_code, sorted(machine.users())) == (1, ["ada", "eve"])
+    assert f"to be deleted: {eve}" in done.stdout
+    assert "by hand: " in done.stdout
+    assert "Delete 1 users, disable 0, drop 0 passwords" in done.stderr
+    assert "end up to 1 sessions?" in done.stderr
+    asjson = machine.run(*words, "--yes", "--json")
+    assert "by hand: " in asjson.stderr
+    assert json.loads(asjson.stdout)["deleted"] == [eve]
+
+
 def test_nobody_who_does_not_confirm_changes_anything(machine: Machine, sids: list[str]) -> None:
     spoken(machine.run("session", "revoke", sids[0]))
     machine.restore()
@@ -162,5 +197,6 @@ def test_nobody_who_does_not_confirm_changes_anything(machine: Machine, sids: li
 
 def test_mail_to_those_concerned_needs_the_secret(verb: Run, tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").touch()
-    done = verb("restore", "--since", "2026-01-31T12:00:00Z", "--events", "events.jsonl", "--yes")
+    since = exact_instant(SystemClock().now())
+    done = verb("restore", "--since", since, "--events", "events.jsonl", "--yes")
     assert (done.exit_code, "WATCHWORD_SECRET is missing" in done.stderr) == (1, True)

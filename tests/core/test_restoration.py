@@ -7,7 +7,7 @@ import pytest
 
 from watchword import events
 from watchword.core.record import MAX_DETAIL, Recorded, json_line, read_instant, read_line
-from watchword.core.restoration import lost
+from watchword.core.restoration import Lost, lost
 from watchword.core.session import End
 from watchword.events import Event
 
@@ -125,7 +125,7 @@ def test_of_a_deleted_user_nothing_else_matters() -> None:
         told(events.USER_DELETED),
     ]
     found = lost(rows)
-    assert (found.deleted, len(found), found.by_hand) == ({"ada"}, 1, [])
+    assert found == Lost(deleted={"ada"}, rows=rows)
 
 
 def test_what_gave_something_is_left_to_somebody() -> None:
@@ -138,5 +138,14 @@ def test_what_gave_something_is_left_to_somebody() -> None:
         told(events.FACTOR_REMOVED, user="eve", detail="email"),
     ]
     found = lost(rows)
-    assert len(found) == 0
+    assert found == Lost(by_hand=found.by_hand, rows=rows)
     assert {row.event.user_id for row in found.by_hand} == {"ada", "bob", "cy", "dan"}
+
+
+def test_what_the_table_heard_later_outranks_what_was_lost() -> None:
+    """F7: a killed process left the older events in the file alone."""
+    names = {events.STATUS_CHANGED: "disabled", events.PASSWORD_CHANGED: None, events.ROLES_CHANGED: None}
+    rows = [told(name, detail=detail) for name, detail in names.items()]
+    assert lost(rows, {("ada", name): AT + 1 for name in names}) == Lost(rows=rows)
+    older = lost(rows, {("ada", name): AT - 1 for name in names} | {("eve", name): AT + 1 for name in names})
+    assert (older.disabled, older.passwords, older.roles) == ({"ada"}, {"ada": None}, {"ada": rows[2]})

@@ -14,7 +14,7 @@ from watchword.core.record import Recorded
 from watchword.core.session import End
 from watchword.core.user import Status
 from watchword.core.uuid7 import uuid7
-from watchword.errors import StillReferenced
+from watchword.errors import StillReferenced, Unavailable
 from watchword.features.password import flow as password_flow
 from watchword.flows import users
 from watchword.flows.end import end_one
@@ -139,7 +139,7 @@ def test_a_second_time_nothing_is_done_and_what_was_set_since_stays(lab: Lab) ->
     rows = backup.restore()
     assert again(lab, backup, rows).passwords == [ada.id]
     step(users.set_password(lab.world, lab.stored(EMAIL), "v1:third engine!"))
-    assert step(missing(lab.world, rows, since=backup.since)) == []
+    assert step(missing(lab.world, rows, since=backup.since)).rows == []
     done = again(lab, backup, rows)
     assert (done.passwords, done.sessions, done.known) == ([], 0, 0)
     assert lab.stored(EMAIL).digest == "v1:third engine!"
@@ -152,8 +152,52 @@ def test_what_the_table_has_was_not_lost(lab: Lab) -> None:
     step(users.set_password(lab.world, lab.stored(EMAIL), "v1:difference engine!"))
     rows = [Recorded(uuid7(event.at, secrets.token_bytes(10)), event) for event in lab.events[backup._told :]]
     step(lab.store.append_events(rows))
-    assert step(missing(lab.world, rows, since=backup.since)) == []
+    assert step(missing(lab.world, rows, since=backup.since)).rows == []
     assert lab.stored(EMAIL).digest == "v1:difference engine!"
+
+
+def test_newer_state_that_the_table_holds_is_not_undone(lab: Lab) -> None:
+    """F7: a killed process left the older events in the file alone; the newer ones are in both."""
+    backup = Backup(lab)
+    step(users.set_status(lab.world, lab.stored(EVE), Status.DISABLED))
+    step(users.set_password(lab.world, lab.stored(EVE), "v1:difference engine!"))
+    step(users.set_roles(lab.world, lab.stored(EVE), ["writer"]))
+    lab.travel(10)
+    older = len(lab.events)
+    step(users.enable(lab.world, lab.stored(EVE)))
+    step(users.set_password(lab.world, lab.stored(EVE), "v1:third engine!"))
+    step(users.set_roles(lab.world, lab.stored(EVE), ["owner", "writer"]))
+    rows = [Recorded(uuid7(event.at, secrets.token_bytes(10)), event) for event in lab.events[backup._told :]]
+    step(lab.store.append_events(rows[older - backup._told :]))
+    done = again(lab, backup, rows)
+    assert (done.disabled, done.passwords, done.roles, done.by_hand) == ([], [], [], [])
+    eve = lab.stored(EVE)
+    assert (eve.status, eve.digest, eve.roles) == (Status.ACTIVE, "v1:third engine!", ("owner", "writer"))
+    assert step(missing(lab.world, rows, since=backup.since)).rows == []
+
+
+def test_who_was_done_before_an_interruption_is_not_done_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: the database fails at the second user; the first sets a password, and somebody runs it again."""
+    first, second = sorted((lab.stored(EVE), lab.stored(BOB)), key=lambda user: user.id)
+    backup = Backup(lab)
+    for user in (first, second):
+        step(users.set_password(lab.world, user, "v1:difference engine!"))
+    rows = backup.restore()
+    forget = lab.store.forget_password
+
+    async def fails(user_id: str, **how: Any) -> Any:
+        if user_id == second.id:
+            raise Unavailable("The database is gone.")
+        return await forget(user_id, **how)
+
+    monkeypatch.setattr(lab.store, "forget_password", fails)
+    with pytest.raises(Unavailable):
+        again(lab, backup, rows)
+    monkeypatch.undo()
+    step(users.set_password(lab.world, first, "v1:third engine!"))
+    assert again(lab, backup, rows).passwords == [second.id]
 
 
 def test_what_happened_before_the_span_is_left_alone(lab: Lab) -> None:
@@ -162,7 +206,7 @@ def test_what_happened_before_the_span_is_left_alone(lab: Lab) -> None:
     step(users.enable(lab.world, lab.stored(EVE)))
     rows = [Recorded(uuid7(event.at, secrets.token_bytes(10)), event) for event in lab.events[told:]]
     lab.travel(1)
-    assert step(missing(lab.world, rows, since=lab.clock.now())) == []
+    assert step(missing(lab.world, rows, since=lab.clock.now())).rows == []
 
 
 def test_who_cannot_be_deleted_is_told_of_and_tried_again_the_next_time(

@@ -17,6 +17,7 @@ import watchword.flows
 from tests.flows.stepping import EMAIL, HOME, PASSWORD, Lab, lab_with_user, step
 from watchword.core.factor import Method
 from watchword.core.mail import Letter
+from watchword.core.restoration import Lost
 from watchword.core.session import End, Principal
 from watchword.core.user import Status
 from watchword.errors import InvalidCredentials
@@ -238,7 +239,7 @@ FLOWS: dict[str, Callable[[Lab], Flow]] = {
         replaces=None,
     ),
     "watchword.flows.restore.missing": lambda lab: restore.missing(lab.world, [], since=0),
-    "watchword.flows.restore.reapply": lambda lab: restore.reapply(lab.world, []),
+    "watchword.flows.restore.reapply": lambda lab: restore.reapply(lab.world, Lost()),
     "watchword.flows.restore.end_everything": lambda lab: restore.end_everything(lab.world),
     "watchword.flows.sweep.at_once": lambda lab: sweep.at_once(1),
     "watchword.flows.sweep.sweep": lambda lab: sweep.sweep(lab.world),

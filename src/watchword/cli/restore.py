@@ -18,6 +18,7 @@ from watchword.settings import Settings
 if TYPE_CHECKING:
     from watchword.auth import Watchword
     from watchword.core.record import Recorded
+    from watchword.core.restoration import Lost
     from watchword.flows.restore import Restored
 
 LONGEST_LINE = 65_536
@@ -82,8 +83,7 @@ def restore(since: int | None, files: tuple[Path, ...], end_all: bool, yes: bool
         return
     if since is None:
         raise click.UsageError("Say by --since from when on commits may be lost.")
-    if since > datetime.now(UTC).timestamp() * 1_000_000:
-        raise click.UsageError("--since is in the future.")
+    _judge(since)
     if not Settings.from_env().secret:
         raise SettingsError(
             "WATCHWORD_SECRET is missing: mail to those whose passwords are lost is sealed under it"
@@ -98,24 +98,56 @@ def restore(since: int | None, files: tuple[Path, ...], end_all: bool, yes: bool
             "watchword: no event is older than --since: is there an older file that was rotated away?",
             err=True,
         )
-    rows = administer(lambda auth: _missing(auth, read.rows, since))
-    if rows:
-        confirm(f"Do again what {len(rows)} events of this database's lost span tell of?", yes=yes)
-    done = administer(lambda auth: _reapply(auth, rows))
-    _say(read, rows, done, as_json=as_json)
+    what = administer(lambda auth: _missing(auth, read.rows, since))
+    _preview(what, as_json=as_json)
+    if what.rows:
+        confirm(
+            f"Delete {len(what.deleted)} users, disable {len(what.disabled)}, drop {len(what.passwords)} passwords, "
+            f"take roles from {len(what.roles)} users and end up to {len(what.ended)} sessions?",
+            yes=yes,
+        )
+    done = administer(lambda auth: _reapply(auth, what))
+    _say(read, what, done, as_json=as_json)
 
 
-async def _missing(auth: Watchword, rows: Sequence[Recorded], since: int) -> Sequence[Recorded]:
+def _judge(since: int) -> None:
+    """Raises UsageError for an instant of which the table could not tell what was lost."""
+    from watchword.core.record import KEPT
+    from watchword.spans import DAY
+
+    now = datetime.now(UTC).timestamp() * 1_000_000
+    if since > now:
+        raise click.UsageError("--since is in the future.")
+    if since < now - KEPT:
+        raise click.UsageError(
+            f"--since is more than {KEPT // DAY} days ago: older events are swept from the table, and would be taken "
+            "for lost. Name a later instant, or say --end-all."
+        )
+
+
+def _preview(what: Lost, *, as_json: bool) -> None:
+    """Who will be deleted and what is left to somebody, before anything is done: a second run tells neither."""
+    from watchword.core.record import exact_instant
+
+    for user_id in sorted(what.deleted):
+        click.echo(one_line(f"to be deleted: {user_id}"), err=as_json)
+    for row in what.by_hand:
+        event = row.event
+        words = [exact_instant(event.at), event.name, str(event.user_id), event.detail or ""]
+        click.echo(one_line(f"by hand: {' '.join(words)}"), err=as_json)
+
+
+async def _missing(auth: Watchword, rows: Sequence[Recorded], since: int) -> Lost:
     from watchword.flows import restore as flow
 
     return await flow.missing(auth.world, rows, since=since)
 
 
-async def _reapply(auth: Watchword, rows: Sequence[Recorded]) -> Restored:
+async def _reapply(auth: Watchword, what: Lost) -> Restored:
     from watchword.flows import restore as flow
     from watchword.flows.activity import done_by
 
-    return await flow.reapply(done_by(auth.world, "cli"), rows)
+    return await flow.reapply(done_by(auth.world, "cli"), what)
 
 
 def _end_all(*, yes: bool, as_json: bool) -> None:
@@ -160,7 +192,7 @@ def _read(files: Sequence[Path], since: int) -> _Read:
     return read
 
 
-def _say(read: _Read, rows: Sequence[Recorded], done: Restored, *, as_json: bool) -> None:
+def _say(read: _Read, what: Lost, done: Restored, *, as_json: bool) -> None:
     """The summary. Raises Refused when something is left that ought to have been done."""
     from watchword.core.record import exact_instant
 
@@ -171,7 +203,7 @@ def _say(read: _Read, rows: Sequence[Recorded], done: Restored, *, as_json: bool
                 "unreadable": [
                     {"file": path, "line": number, "why": why} for path, number, why in read.unreadable
                 ],
-                "lost": len(rows),
+                "lost": len(what.rows),
                 "sessions": done.sessions,
                 "sessions_known": done.known,
                 "sessions_unknown": done.unknown,
@@ -188,21 +220,13 @@ def _say(read: _Read, rows: Sequence[Recorded], done: Restored, *, as_json: bool
             }
         )
     else:
-        click.echo(f"{read.lines} lines read, {len(rows)} events were lost and are in the table again")
+        click.echo(f"{read.lines} lines read, {len(what.rows)} events were lost and are in the table again")
         click.echo(
             f"{done.sessions} sessions ended; {done.known} had ended, {done.unknown} are not in this database"
         )
         click.echo(f"{len(done.disabled)} users disabled, {len(done.deleted)} deleted")
         click.echo(f"{len(done.passwords)} users must set their password again; mail tells them")
         click.echo(f"{len(done.roles)} users lost roles")
-        for row in done.by_hand:
-            words = [
-                exact_instant(row.event.at),
-                row.event.name,
-                str(row.event.user_id),
-                row.event.detail or "",
-            ]
-            click.echo(one_line(f"by hand: {' '.join(words)}"))
     failures = [f"{user_id}: {why}" for user_id, why in done.failed]
     if read.unreadable:
         failures.append(f"{len(read.unreadable)} lines could not be read; all others count")

@@ -1,8 +1,8 @@
 """Doing again what a restored database does not know of: from the events that were written beside it.
 
 Which events are lost is asked of the table that they are in, too: what the file has and the table has not. What was
-done again is put into the table under its old id, so that it is done once, however often somebody asks for it: a
-password that was set again since stays (SECURITY-TARGET F7, decision 23).
+done again is put into the table under its old id, right behind the change, so that it is done once, however often
+somebody asks for it: a password that was set again since stays (SECURITY-TARGET F7, decision 23).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 
 from watchword import events
 from watchword.core.record import Recorded, budget_of
-from watchword.core.restoration import Lost, lost
+from watchword.core.restoration import Lost, left_roles, left_to_do, lost
 from watchword.core.session import End
 from watchword.core.user import Status, User
 from watchword.errors import NotFound, Problem, Unavailable
@@ -46,40 +46,61 @@ class Restored:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
 
-async def missing(world: World, rows: Iterable[Recorded], *, since: int) -> list[Recorded]:
-    """Those of `since` or later that the table does not have. Raises Unavailable."""
+async def missing(world: World, rows: Iterable[Recorded], *, since: int) -> Lost:
+    """What those of `since` or later say that the table does not have, as far as it is left to do and nothing that the
+    table does have is newer. Changes nothing. Raises Unavailable."""
     given = {row.id: row for row in rows if row.event.at >= since}
+    newest = dict[tuple[str, str], int]()
     before: str | None = None
     while given:
         page = await world.store.list_events(None, before=before, limit=PAGE)
         for row in page:
             given.pop(row.id, None)
+            if (user_id := row.event.user_id) is not None:
+                key = (user_id, row.event.name)
+                newest[key] = max(row.event.at, newest.get(key, 0))
         if len(page) < PAGE or page[-1].event.at < since - _DOUBT:
             break
         before = page[-1].id
-    return list(given.values())
+    found = lost(given.values(), newest)
+    users_there = {}
+    for user_id in found.users():
+        if (user := await world.store.load_user(user_id)) is not None:
+            users_there[user_id] = user
+    return left_to_do(found, users_there)
 
 
-async def reapply(world: World, rows: Sequence[Recorded]) -> Restored:
-    """Do again what `missing` events tell of, and keep them. Raises Unavailable; then some of it has been done, and
+async def reapply(world: World, what: Lost) -> Restored:
+    """Do again what `missing` found, and keep its events. Raises Unavailable; then some of it has been done, and
     asking again does the rest."""
-    what, done = lost(rows), Restored()
+    done = Restored(by_hand=what.by_hand)
     for sid, end in what.ended.items():
         await _end(world, sid, end, done)
-    for user_id in sorted(what.disabled):
-        await _each(world, user_id, done, partial(_disable, world, done))
-    for user_id, keep in what.passwords.items():
-        await _each(world, user_id, done, partial(_forget, world, done, keep))
-    for user_id, row in what.roles.items():
-        await _each(world, user_id, done, partial(_roles, world, done, row))
-    for user_id in sorted(what.deleted):
-        await _each(world, user_id, done, partial(_delete, world, done))
-    done.by_hand += await _still_open(world, what)
-    undone = {user_id for user_id, _ in done.failed}
-    kept = [row for row in rows if budget_of(row.event) is None and row.event.user_id not in undone]
-    for start in range(0, len(kept), BATCH):
-        await world.store.append_events(kept[start : start + BATCH])
+    changed = sorted({*what.disabled, *what.passwords, *what.roles, *what.deleted})
+    theirs: dict[str, list[Recorded]] = {user_id: [] for user_id in changed}
+    others: list[Recorded] = []
+    for row in what.rows:
+        if budget_of(row.event) is None:
+            theirs.get(row.event.user_id or "", others).append(row)
+    for user_id, rows in theirs.items():
+        failed = len(done.failed)
+        if user_id in what.disabled:
+            await _each(world, user_id, done, partial(_disable, world, done))
+        if user_id in what.passwords:
+            await _each(world, user_id, done, partial(_forget, world, done, what.passwords[user_id]))
+        if user_id in what.roles:
+            await _each(world, user_id, done, partial(_roles, world, done, what.roles[user_id]))
+        if user_id in what.deleted:
+            await _each(world, user_id, done, partial(_delete, world, done))
+        if len(done.failed) == failed:
+            await _keep(world, rows)
+    await _keep(world, others)
     return done
+
+
+async def _keep(world: World, rows: Sequence[Recorded]) -> None:
+    for start in range(0, len(rows), BATCH):
+        await world.store.append_events(rows[start : start + BATCH])
 
 
 async def end_everything(world: World) -> int:
@@ -124,15 +145,12 @@ async def _end(world: World, sid: str, end: End, done: Restored) -> None:
 
 
 async def _disable(world: World, done: Restored, user: User) -> None:
-    if user.status is not Status.DISABLED:
-        await users.set_status(world, user, Status.DISABLED)
-        done.disabled.append(user.id)
+    await users.set_status(world, user, Status.DISABLED)
+    done.disabled.append(user.id)
 
 
 async def _forget(world: World, done: Restored, keep: str | None, user: User) -> None:
     """Nobody knows the new digest, and whoever knew the old password may be why it was changed."""
-    if user.digest is None:
-        return
     now = world.clock.now()
     mail = notice(world, PASSWORD_LOST, user, client=None, now=now)
     ended = await world.store.forget_password(user.id, now=now, keep=keep, mail=mail)
@@ -145,26 +163,10 @@ async def _forget(world: World, done: Restored, keep: str | None, user: User) ->
 
 
 async def _roles(world: World, done: Restored, row: Recorded, user: User) -> None:
-    """Those that somebody has lost go. None is given."""
-    names = set((row.event.detail or "").split(",")) - {""}
-    left = tuple(name for name in user.roles if name in names)
-    if left != user.roles:
-        await users.set_roles(world, user, left)
-        done.roles.append(user.id)
-    if names - set(left):
-        done.by_hand.append(row)
+    await users.set_roles(world, user, left_roles(user, row))
+    done.roles.append(user.id)
 
 
 async def _delete(world: World, done: Restored, user: User) -> None:
     await users.delete(world, user)
     done.deleted.append(user.id)
-
-
-async def _still_open(world: World, what: Lost) -> list[Recorded]:
-    """What is for somebody to decide: of users who are not there, only that they were made."""
-    rows = []
-    for row in what.by_hand:
-        user = await world.store.load_user(row.event.user_id or "")
-        if (user is None) == (row.event.name == events.USER_CREATED):
-            rows.append(row)
-    return rows
