@@ -45,7 +45,7 @@ from watchword.core.challenge import (
 )
 from watchword.spans import DAY, HOUR
 from watchword.storage.sql import outbox
-from watchword.storage.sql.clauses import Now, limited, locked, micros
+from watchword.storage.sql.clauses import Now, locked, micros, sweeping
 from watchword.storage.sql.rows import CHALLENGE, FACTOR, USER
 from watchword.storage.sql.tables import ww_challenge, ww_factor, ww_user
 
@@ -229,9 +229,7 @@ def _ended(which: ColumnElement[bool]) -> ClauseElement:
 def sweep(*conditions: ColumnElement[bool]) -> ClauseElement:
     """What no budget counts any more."""
     expired = _row.expires_at < bindparam("horizon", type_=BigInteger)
-    old = limited(select(_row.id).where(expired, *conditions))
-    old = old.with_for_update(skip_locked=True)
-    return delete_from(ww_challenge).where(_row.id.in_(old)).returning(_row.id)
+    return sweeping(_row.id, and_(expired, *conditions))
 
 
 # --- factors

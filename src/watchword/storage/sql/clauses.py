@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ClauseElement,
+    Column,
     ColumnElement,
     Dialect,
     Integer,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    delete,
     insert,
     literal_column,
     select,
@@ -84,6 +86,17 @@ def limited(query: Select[Any]) -> Select[Any]:
     """At most `:limit` rows."""
     # The offset is written out because SQLite's dialect would make a parameter of it.
     return query.limit(bindparam("limit", type_=BigInteger)).offset(literal_column("0", Integer))
+
+
+def sweeping(key: Column[str], old: ColumnElement[bool]) -> ClauseElement:
+    """Delete at most `:limit` rows of the table of `key`, its primary key, that are `old`, and tell their keys. Rows
+    that somebody holds are left for the next time, so that sweeping never waits and never deadlocks.
+
+    They are looked for once, before: PostgreSQL may run a subquery again for each row that it compares, and one that
+    skips what is locked finds others each time, beyond the limit.
+    """
+    found = limited(select(key).where(old)).with_for_update(skip_locked=True).cte("swept")
+    return delete(key.table).where(key.in_(select(found.c[key.name]))).returning(key)
 
 
 def locked(*conditions: ColumnElement[bool], acting: bool) -> Select[Any]:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
-    delete,
     func,
     literal_column,
     select,
@@ -22,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from watchword.storage.sql.clauses import Now, Script, compiled, limited
+from watchword.storage.sql.clauses import Now, Script, compiled, limited, sweeping
 from watchword.storage.sql.rows import EVENT
 from watchword.storage.sql.tables import ww_event
 
@@ -93,5 +92,4 @@ def _since() -> ClauseElement:
 def _sweep() -> ClauseElement:
     """What has been there for long enough."""
     horizon = bindparam("horizon", type_=BigInteger)
-    old = limited(select(_event.id).where(_event.written_at < horizon)).with_for_update(skip_locked=True)
-    return delete(ww_event).where(_event.id.in_(old)).returning(_event.id)
+    return sweeping(_event.id, _event.written_at < horizon)

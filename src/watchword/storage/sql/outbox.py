@@ -24,12 +24,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy import delete as delete_from
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.core.mail import LATER, LATER_AHEAD, SOON, SOON_AHEAD
 from watchword.ports import MOST_LATE, MOST_WAITING
-from watchword.storage.sql.clauses import Now, limited, micros
+from watchword.storage.sql.clauses import Now, limited, micros, sweeping
 from watchword.storage.sql.rows import MAIL, QUEUED
 from watchword.storage.sql.tables import text, ww_lease, ww_outbox
 
@@ -120,9 +119,7 @@ def depth() -> ClauseElement:
 
 def sweep() -> ClauseElement:
     """What has expired, sent or not."""
-    old = limited(select(_mail.id).where(_mail.expires_at < bindparam("horizon", type_=BigInteger)))
-    old = old.with_for_update(skip_locked=True)
-    return delete_from(ww_outbox).where(_mail.id.in_(old)).returning(_mail.id)
+    return sweeping(_mail.id, _mail.expires_at < bindparam("horizon", type_=BigInteger))
 
 
 def take_lease(dialect: Dialect) -> ClauseElement:

@@ -50,7 +50,7 @@ from watchword.storage.sql import (
     registrations,
     throttle,
 )
-from watchword.storage.sql.clauses import Hint, Now, compiled, ending, limited, revoking
+from watchword.storage.sql.clauses import Hint, Now, compiled, ending, limited, revoking, sweeping
 from watchword.storage.sql.clauses import Script as Script
 from watchword.storage.sql.rows import SESSION, SWAPPED, USER
 from watchword.storage.sql.tables import text, ww_revocation, ww_schema_version, ww_session, ww_user
@@ -315,16 +315,9 @@ def _sweep_sessions() -> ClauseElement:
     # The day is what the index knows; the instant, which no index could be chosen for, is what counts.
     over = func.coalesce(_session.ended_at, _session.idle_until) < horizon
     gone = (_session.ended_at < horizon) | ((_session.idle_day < horizon) & over)
-    # Rows that somebody holds are left for the next time, so that sweeping never waits and never deadlocks.
-    old = limited(select(_session.sid).where(gone)).with_for_update(skip_locked=True)
-    return delete(ww_session).where(_session.sid.in_(old)).returning(_session.sid)
+    return sweeping(_session.sid, gone)
 
 
 def _sweep_revocations() -> ClauseElement:
     horizon = bindparam("horizon", type_=BigInteger)
-    old = limited(select(_revocation.sid).where(_revocation.created_at < horizon))
-    return (
-        delete(ww_revocation)
-        .where(_revocation.sid.in_(old.with_for_update(skip_locked=True)))
-        .returning(_revocation.sid)
-    )
+    return sweeping(_revocation.sid, _revocation.created_at < horizon)

@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    delete,
     exists,
     literal_column,
     select,
@@ -26,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from watchword.ports import MOST_TAKEN
-from watchword.storage.sql.clauses import Now, limited
+from watchword.storage.sql.clauses import Now, sweeping
 from watchword.storage.sql.tables import ww_throttle
 
 _PLACES = range(1, MOST_TAKEN + 1)
@@ -63,8 +62,7 @@ def take(dialect: Dialect) -> tuple[ClauseElement, ClauseElement]:
 def sweep() -> ClauseElement:
     """What says no more than no row does."""
     now = select(Now()).scalar_subquery()  # read once, so that the index finds what is older
-    old = limited(select(ww_throttle.c.key).where(ww_throttle.c.tat < now)).with_for_update(skip_locked=True)
-    return delete(ww_throttle).where(ww_throttle.c.key.in_(old)).returning(ww_throttle.c.key)
+    return sweeping(ww_throttle.c.key, ww_throttle.c.tat < now)
 
 
 def _after(key: ColumnElement[str], tat: ColumnElement[int]) -> ColumnElement[int]:
