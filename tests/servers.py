@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import random
 import secrets
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,10 +28,24 @@ BRISKLY = "from watchword.cli import stopping, main; stopping.NOTICE_SECONDS = 0
 in front, and tests stop many. What those seconds are for is tests/faults/test_stop.py's."""
 
 
+_GIVEN: set[int] = set()
+_GIVING = threading.Lock()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody listens on, given once: below those that the system hands to whoever connects, as one of these
+    may be taken before a server has started on it."""
+    with _GIVING:
+        while True:
+            port = random.randrange(10_000, 32_000)
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
 
 
 def environment(database_url: str, **settings: str) -> dict[str, str]:

@@ -182,7 +182,7 @@ def inhabited() -> bytes:
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, certificate: Path) -> None:
     context = ssl.create_default_context(cafile=str(certificate))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port), 1) as plain:
